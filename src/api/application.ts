@@ -1,0 +1,80 @@
+import swagger from "@fastify/swagger";
+import { type FastifyInstance, fastify, type FastifyServerFactory } from "fastify";
+import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
+import type { Logger } from "../base/logger.ts";
+import type { Meter } from "../base/meter.ts";
+import { requireApiKey } from "./api-key.ts";
+import { errorHandler } from "./error-answers.ts";
+import { listRoutes } from "./list-routes.ts";
+import { notYetRoutes } from "./not-yet-routes.ts";
+import { operatorRoutes } from "./operator-routes.ts";
+import type { Admin, Inspect, KeyChecker, TemplateService } from "./ports.ts";
+import { publicRoutes, type PublicRoutesOptions } from "./public-routes.ts";
+import { sandboxRoutes, type SandboxRoutesOptions } from "./sandbox-routes.ts";
+import { templateRoutes } from "./template-routes.ts";
+
+export interface ApplicationOptions extends SandboxRoutesOptions, Omit<PublicRoutesOptions, "requireKey"> {
+  readonly templates: TemplateService;
+  readonly keys: KeyChecker;
+  readonly inspect: Inspect;
+  readonly admin: Admin;
+  readonly logger: Logger;
+  readonly meter: Meter;
+}
+
+/** The largest body that the API reads; files go to the agent and do not pass here. */
+const bodyBytesMax = 1024 * 1024;
+
+/** The routes of the API, on a server that `serverFactory` makes. */
+export async function application(
+  options: ApplicationOptions,
+  serverFactory: FastifyServerFactory,
+): Promise<FastifyInstance> {
+  const app = fastify({ serverFactory, bodyLimit: bodyBytesMax, routerOptions: { maxParamLength: 512 } });
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.setErrorHandler(errorHandler(options.logger));
+  app.setNotFoundHandler((request, reply) => {
+    const message = `${request.method} ${request.url.split("?", 1)[0]} is not known`;
+    return reply.code(404).send({ code: 404, message });
+  });
+  acceptEmptyBodies(app);
+  measureRequests(app, options.meter);
+  const info = { title: "Larder", version: options.version };
+  await app.register(swagger, { openapi: { openapi: "3.1.0", info }, transform: jsonSchemaTransform });
+
+  const requireKey = requireApiKey(options.keys);
+  await app.register(publicRoutes, { ...options, requireKey });
+  await app.register(async (keyed) => {
+    keyed.addHook("onRequest", requireKey);
+    await keyed.register(sandboxRoutes, options);
+    await keyed.register(listRoutes, options);
+    await keyed.register(templateRoutes, options);
+    await keyed.register(operatorRoutes, options);
+    notYetRoutes(keyed);
+  });
+  await app.ready();
+  return app;
+}
+
+/** A body may be absent, empty or `{}`: all three say nothing. */
+function acceptEmptyBodies(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser("error", "error");
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) => {
+    if (body.length === 0) done(null, {});
+    else void parse(request, String(body), done);
+  });
+  app.addHook("preValidation", async (request) => {
+    request.body ??= {};
+  });
+}
+
+function measureRequests(app: FastifyInstance, meter: Meter): void {
+  app.addHook("onResponse", async (request, reply) => {
+    const route = request.routeOptions.url ?? "unknown";
+    const labels = { method: request.method, route, status: String(reply.statusCode) };
+    meter.count("larder_api_requests_total", labels);
+    meter.observe("larder_api_request_seconds", reply.elapsedTime / 1000, { route });
+  });
+}

@@ -1,0 +1,55 @@
+import type { FastifyInstance, HTTPMethods } from "fastify";
+
+/** What the protocol has and this server has not: each is refused by the name of its feature. */
+const missing: readonly (readonly [
+  feature: string,
+  methods: readonly HTTPMethods[],
+  paths: readonly string[],
+])[] = [
+  ["pausing a sandbox is", ["POST"], ["/sandboxes/:id/pause"]],
+  ["resuming a sandbox is", ["POST"], ["/sandboxes/:id/resume"]],
+  ["forking a sandbox is", ["POST"], ["/sandboxes/:id/fork"]],
+  ["making a snapshot of a sandbox is", ["POST"], ["/sandboxes/:id/snapshots"]],
+  ["listing snapshots is", ["GET"], ["/snapshots"]],
+  ["metrics of a sandbox are", ["GET"], ["/sandboxes/:id/metrics", "/sandboxes/metrics"]],
+  ["logs of a sandbox are", ["GET"], ["/sandboxes/:id/logs", "/v2/sandboxes/:id/logs"]],
+  ["changing the network of a sandbox is", ["PUT"], ["/sandboxes/:id/network"]],
+  ["changing the metadata of a sandbox is", ["PUT", "PATCH"], ["/sandboxes/:id/metadata"]],
+  ["making a template is", ["POST"], ["/templates", "/v2/templates", "/v3/templates", "/templates/:id"]],
+  ["changing a template is", ["PATCH"], ["/templates/:id", "/v2/templates/:id"]],
+  ["deleting a template or a snapshot is", ["DELETE"], ["/templates/:id"]],
+  ["building a template is", ["POST"], ["/templates/:id/builds/:build", "/v2/templates/:id/builds/:build"]],
+  [
+    "building a template is",
+    ["GET"],
+    ["/templates/:id/builds/:build/status", "/templates/:id/builds/:build/logs"],
+  ],
+  ["uploading files for a template is", ["GET"], ["/templates/:id/files/:hash"]],
+  ["tagging templates is", ["POST", "DELETE"], ["/templates/tags"]],
+  ["tagging templates is", ["GET"], ["/templates/:id/tags"]],
+  ["volumes are", ["GET", "POST"], ["/volumes"]],
+  ["volumes are", ["GET", "DELETE"], ["/volumes/:id"]],
+  ["volumes are", ["GET", "POST", "PUT", "PATCH", "DELETE"], ["/volumecontent/:id/*"]],
+  ["secrets are", ["GET", "POST"], ["/secrets"]],
+  ["secrets are", ["GET", "POST", "DELETE"], ["/secrets/:id"]],
+  ["teams are", ["GET"], ["/teams", "/teams/:id/metrics"]],
+  ["managing API keys is", ["GET", "POST"], ["/api-keys"]],
+  ["managing API keys is", ["PATCH", "DELETE"], ["/api-keys/:id"]],
+  ["managing access tokens is", ["POST"], ["/access-tokens"]],
+  ["nodes are", ["GET"], ["/nodes", "/nodes/:id"]],
+];
+
+export function notYetRoutes(app: FastifyInstance): void {
+  for (const [feature, methods, paths] of missing) {
+    for (const url of paths) {
+      app.route({
+        method: [...methods],
+        url,
+        exposeHeadRoute: false,
+        schema: { hide: true },
+        handler: (_request, reply) =>
+          reply.code(501).send({ code: 501, message: `${feature} not supported yet` }),
+      });
+    }
+  }
+}

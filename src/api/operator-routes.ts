@@ -1,0 +1,35 @@
+import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
+import { z } from "zod";
+import { errorBody } from "./error-answers.ts";
+import { noFields } from "./fields.ts";
+import type { Admin, Inspect } from "./ports.ts";
+
+/** What the operator may see and do; the protocol knows nothing of it, so it has a path of its own. */
+export const operatorRoutes: FastifyPluginCallbackZod<{ inspect: Inspect; admin: Admin }> = (
+  app,
+  options,
+  done,
+) => {
+  const { inspect, admin } = options;
+  const tags = ["operator"];
+  const report = { tags, response: { 200: z.looseObject({}), default: errorBody } };
+  app.get("/larder/report", { schema: report }, async (_request, reply) =>
+    reply.send({ ...(await inspect.report()) }),
+  );
+
+  const cleared = {
+    tags,
+    body: noFields,
+    response: { 200: z.object({ cleared: z.int() }), default: errorBody },
+  };
+  app.post("/larder/cache/clear-backoffs", { schema: cleared }, async (_request, reply) =>
+    reply.send({ cleared: admin.clearBackoffs() }),
+  );
+
+  const body = z.strictObject({ build: z.uuid() });
+  const evicted = { tags, body, response: { 200: z.object({ evicted: z.boolean() }), default: errorBody } };
+  app.post("/larder/cache/evict", { schema: evicted }, async (request, reply) =>
+    reply.send({ evicted: await admin.evict(request.body.build) }),
+  );
+  done();
+};

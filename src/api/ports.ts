@@ -1,0 +1,133 @@
+import type { Readable, Duplex } from "node:stream";
+
+/**
+ * What the API needs of the rooms below it, and nothing more. `sandbox/` and `template/` offer more than this;
+ * the fakes of the tests offer exactly this.
+ */
+
+export interface CreateSandbox {
+  /** Id, name, or name:tag of a template. */
+  readonly template: string;
+  readonly timeoutMs: number;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly envs: Readonly<Record<string, string>>;
+  /** Whether the agent asks for an access token. */
+  readonly secure: boolean;
+  readonly allowInternet: boolean;
+}
+
+export interface SandboxView {
+  readonly id: string;
+  readonly templateId: string;
+  /** The template's name, if it has one. */
+  readonly alias?: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly endAt: number;
+  readonly state: "running" | "paused";
+  readonly cpuCount: number;
+  readonly memoryMb: number;
+  readonly diskMb: number;
+  readonly agentVersion: string;
+  /** Missing when the sandbox was made without `secure`. */
+  readonly accessToken?: string;
+  readonly allowInternet: boolean;
+}
+
+export interface SandboxFilter {
+  /** All of these pairs must be there. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly states?: readonly SandboxView["state"][];
+  /** Milliseconds since the epoch, inclusive. */
+  readonly startedAfter?: number;
+  /** Id or name. */
+  readonly template?: string;
+  readonly order: "asc" | "desc";
+  readonly limit: number;
+  /** What a former page gave as `next`. */
+  readonly after?: string;
+}
+
+export interface SandboxPage {
+  readonly sandboxes: readonly SandboxView[];
+  readonly next?: string;
+}
+
+/** A request or an answer of the agent in the guest. */
+export type HeaderFields = Record<string, string | string[]>;
+
+export interface AgentRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: HeaderFields;
+  readonly body?: Readable;
+}
+
+export interface AgentAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Readable;
+}
+
+export interface GuestChannel {
+  request(request: AgentRequest, signal: AbortSignal): Promise<AgentAnswer>;
+  /** Throws `not_found` or `unavailable` when nobody listens there. */
+  connectPort(port: number, signal: AbortSignal): Promise<Duplex>;
+}
+
+/** All that name an id throw `not_found` when there is no such sandbox. */
+export interface SandboxService {
+  /** Resolves when the sandbox can be used; aborting leaves nothing behind. */
+  create(request: CreateSandbox, signal: AbortSignal): Promise<SandboxView>;
+  get(id: string): Promise<SandboxView>;
+  list(filter: SandboxFilter): Promise<SandboxPage>;
+  /** Extends the life to at least `timeoutMs` from now; never shortens it. */
+  connect(id: string, timeoutMs: number, signal: AbortSignal): Promise<SandboxView>;
+  /** Sets the end to `timeoutMs` from now, sooner or later than it was. */
+  setTimeout(id: string, timeoutMs: number): Promise<void>;
+  /** False when there is no such sandbox. Resolves when nothing of it is left. */
+  kill(id: string): Promise<boolean>;
+  channel(id: string): GuestChannel;
+}
+
+export interface TemplateView {
+  readonly id: string;
+  readonly names: readonly string[];
+  readonly buildId: string;
+  readonly cpuCount: number;
+  readonly memoryMb: number;
+  readonly diskMb: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly agentVersion: string;
+}
+
+export interface TemplateService {
+  list(): Promise<readonly TemplateView[]>;
+  /** By id or name; throws `not_found`. */
+  get(idOrName: string): Promise<TemplateView>;
+}
+
+export interface KeyChecker {
+  /** True when this key may use the API. Takes the same time for every wrong key. */
+  allows(key: string): Promise<boolean>;
+}
+
+/** What an operator may see of the node, as plain JSON. */
+export interface Inspect {
+  report(): Promise<object>;
+}
+
+/** What an operator may do to the template cache. */
+export interface Admin {
+  clearBackoffs(): number;
+  /** False when the build is leased, or not here. */
+  evict(build: string): Promise<boolean>;
+}
+
+/** The page at `/metrics`. */
+export interface Exposition {
+  readonly contentType: string;
+  text(): Promise<string>;
+}

@@ -1,0 +1,67 @@
+import { z } from "zod";
+import { environment, notYet, only, seconds, stringMap, timeoutSecondsMax } from "./fields.ts";
+
+/** What the server chooses for whoever does not say: the newest clients send nothing that their caller did not. */
+export const defaultTimeoutSeconds = 300;
+const defaultTemplate = "base";
+
+const network = z.strictObject({
+  allowOut: only(z.array(z.string()), isEmpty, "rules for outgoing traffic are not supported yet"),
+  denyOut: only(z.array(z.string()), isEmpty, "rules for outgoing traffic are not supported yet"),
+  allowPublicTraffic: only(z.boolean(), isTrue, "private ingress is not supported yet"),
+  maskRequestHost: notYet("masking the request's host is"),
+  httpsPorts: only(z.array(z.number()), isEmpty, "HTTPS ports are not supported yet"),
+  rules: only(z.record(z.string(), z.unknown()), isEmptyObject, "network rules are not supported yet"),
+  egressProxy: notYet("an egress proxy is"),
+});
+
+/** `POST /sandboxes` and `POST /v2/sandboxes`. */
+export const createBody = z.strictObject({
+  templateID: z.string().min(1).max(256).default(defaultTemplate),
+  timeout: seconds.default(defaultTimeoutSeconds),
+  metadata: stringMap.nullish(),
+  envVars: environment.nullish(),
+  secure: z.boolean().default(true),
+  allow_internet_access: z.boolean().nullish(),
+  autoPause: only(z.boolean(), isFalse, "pausing is not supported yet"),
+  autoPauseMemory: notYet("pausing is"),
+  autoResume: only(z.strictObject({ enabled: z.boolean() }), isOff, "resuming is not supported yet"),
+  network: network.nullish(),
+  iam: notYet("workload identity is"),
+  mcp: notYet("MCP servers are"),
+  volumeMounts: only(z.array(z.unknown()), isEmpty, "volumes are not supported yet"),
+});
+
+export type CreateBody = z.output<typeof createBody>;
+
+/** `POST /sandboxes/{id}/connect`, both generations. */
+export const connectBody = z.strictObject({
+  timeout: seconds.default(defaultTimeoutSeconds),
+  memory: only(z.boolean(), isTrue, "a start without memory is not supported yet"),
+});
+
+/** `POST /sandboxes/{id}/timeout`; 0 ends the sandbox at once. */
+export const timeoutBody = z.strictObject({ timeout: z.int().min(0).max(timeoutSecondsMax) });
+
+/** `POST /sandboxes/{id}/refreshes` of the oldest clients. */
+export const refreshBody = z.strictObject({ duration: seconds.default(defaultTimeoutSeconds) });
+
+function isEmpty(list: readonly unknown[]): boolean {
+  return list.length === 0;
+}
+
+function isEmptyObject(value: object): boolean {
+  return Object.keys(value).length === 0;
+}
+
+function isTrue(value: boolean): boolean {
+  return value;
+}
+
+function isFalse(value: boolean): boolean {
+  return !value;
+}
+
+function isOff(value: { enabled: boolean }): boolean {
+  return !value.enabled;
+}

@@ -1,0 +1,123 @@
+import type { FastifyReply } from "fastify";
+import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
+import { z } from "zod";
+import type { Clock } from "../base/clock.ts";
+import { deadline } from "../base/deadline.ts";
+import { Failure } from "../base/failure.ts";
+import type { Logger } from "../base/logger.ts";
+import { clientSignal } from "./client-signal.ts";
+import { sandboxIdOf } from "./destination.ts";
+import { errorBody } from "./error-answers.ts";
+import { noFields } from "./fields.ts";
+import type { CreateSandbox, SandboxService, SandboxView } from "./ports.ts";
+import { connectBody, type CreateBody, createBody, refreshBody, timeoutBody } from "./sandbox-bodies.ts";
+import { sandboxDetail, startedSandbox, toDetail, toStarted } from "./sandbox-views.ts";
+
+export interface SandboxRoutesOptions {
+  readonly sandboxes: SandboxService;
+  /** Told to clients as the suffix of host names; may have a port. */
+  readonly domain: string | undefined;
+  /** How long one create or connect may take. */
+  readonly startMsMax: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const byId = z.object({ id: z.string() });
+const nothing = z.void();
+
+/** The life of one sandbox, as both generations of clients ask for it. */
+export const sandboxRoutes: FastifyPluginCallbackZod<SandboxRoutesOptions> = (app, options, done) => {
+  const { sandboxes, domain } = options;
+  for (const prefix of ["", "/v2"]) {
+    const created = { tags: ["sandboxes"], response: { 201: startedSandbox, default: errorBody } };
+    app.post(`${prefix}/sandboxes`, { schema: { ...created, body: createBody } }, async (request, reply) => {
+      const view = await create(request.body, reply, options);
+      return reply.code(201).send(toStarted(view, domain));
+    });
+
+    const connected = {
+      tags: ["sandboxes"],
+      params: byId,
+      response: { 200: startedSandbox, default: errorBody },
+    };
+    const connect = { schema: { ...connected, body: connectBody } };
+    app.post(`${prefix}/sandboxes/:id/connect`, connect, async (request, reply) => {
+      const view = await extend(request.params.id, request.body.timeout, reply, options);
+      return reply.send(toStarted(view, domain));
+    });
+  }
+
+  const described = {
+    params: byId,
+    tags: ["sandboxes"],
+    response: { 200: sandboxDetail, default: errorBody },
+  };
+  app.get("/sandboxes/:id", { schema: described }, async (request, reply) =>
+    reply.send(toDetail(await sandboxes.get(idOf(request.params.id)), domain)),
+  );
+
+  const ended = { params: byId, tags: ["sandboxes"], response: { 204: nothing, default: errorBody } };
+  app.delete("/sandboxes/:id", { schema: { ...ended, body: noFields } }, async (request, reply) => {
+    const id = idOf(request.params.id);
+    if (!(await sandboxes.kill(id))) throw noSuchSandbox(id);
+    return reply.code(204).send();
+  });
+
+  app.post("/sandboxes/:id/timeout", { schema: { ...ended, body: timeoutBody } }, async (request, reply) => {
+    await sandboxes.setTimeout(idOf(request.params.id), request.body.timeout * 1000);
+    return reply.code(204).send();
+  });
+
+  app.post(
+    "/sandboxes/:id/refreshes",
+    { schema: { ...ended, body: refreshBody } },
+    async (request, reply) => {
+      await extend(request.params.id, request.body.duration, reply, options);
+      return reply.code(204).send();
+    },
+  );
+  done();
+};
+
+async function create(
+  body: CreateBody,
+  reply: FastifyReply,
+  options: SandboxRoutesOptions,
+): Promise<SandboxView> {
+  const { clock, startMsMax, sandboxes, logger } = options;
+  const request: CreateSandbox = {
+    template: body.templateID,
+    timeoutMs: body.timeout * 1000,
+    metadata: body.metadata ?? {},
+    envs: body.envVars ?? {},
+    secure: body.secure,
+    allowInternet: body.allow_internet_access ?? true,
+  };
+  using limit = deadline(clock, startMsMax, "starting the sandbox", clientSignal(reply.raw));
+  const view = await sandboxes.create(request, limit.signal);
+  if (request.allowInternet) {
+    logger.info({ sandbox: view.id }, "internet access was asked for: guests have no network yet");
+  }
+  return view;
+}
+
+async function extend(
+  sentId: string,
+  timeoutSeconds: number,
+  reply: FastifyReply,
+  { clock, startMsMax, sandboxes }: SandboxRoutesOptions,
+): Promise<SandboxView> {
+  using limit = deadline(clock, startMsMax, "connecting to the sandbox", clientSignal(reply.raw));
+  return await sandboxes.connect(idOf(sentId), timeoutSeconds * 1000, limit.signal);
+}
+
+function idOf(sent: string): string {
+  const id = sandboxIdOf(sent);
+  if (id === undefined) throw noSuchSandbox(sent);
+  return id;
+}
+
+function noSuchSandbox(id: string): Failure {
+  return new Failure("not_found", `there is no sandbox '${id}'`);
+}

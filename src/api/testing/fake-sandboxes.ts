@@ -1,0 +1,104 @@
+import { Failure } from "../../base/failure.ts";
+import type {
+  CreateSandbox,
+  GuestChannel,
+  SandboxFilter,
+  SandboxPage,
+  SandboxService,
+  SandboxView,
+} from "../ports.ts";
+
+/** Sandboxes without machines: enough of a life for the API to be tried on. */
+export class FakeSandboxes implements SandboxService {
+  /** What `create` was asked for, in order. */
+  readonly asked: CreateSandbox[] = [];
+  /** Signals of creates under way. */
+  readonly signals: AbortSignal[] = [];
+  /** Thrown by the next create, once. */
+  nextFailure: Error | undefined;
+  /** While set, creates wait for it. */
+  held: Promise<void> | undefined;
+  readonly #views = new Map<string, SandboxView>();
+  readonly #channel: GuestChannel;
+  #made = 0;
+
+  constructor(channel: GuestChannel) {
+    this.#channel = channel;
+  }
+
+  async create(request: CreateSandbox, signal: AbortSignal): Promise<SandboxView> {
+    this.asked.push(request);
+    this.signals.push(signal);
+    const failure = this.nextFailure;
+    this.nextFailure = undefined;
+    if (failure !== undefined) throw failure;
+    if (request.template !== "base")
+      throw new Failure("not_found", `there is no template '${request.template}'`);
+    await this.held;
+    signal.throwIfAborted();
+    const startedAt = Date.UTC(2026, 0, 1) + this.#made++ * 1000;
+    const view: SandboxView = {
+      id: `i${String(this.#made).padStart(4, "0")}`,
+      templateId: "t0base",
+      alias: "base",
+      metadata: request.metadata,
+      startedAt,
+      endAt: startedAt + request.timeoutMs,
+      state: "running",
+      cpuCount: 1,
+      memoryMb: 512,
+      diskMb: 10_240,
+      agentVersion: "0.6.13",
+      ...(request.secure ? { accessToken: "token" } : {}),
+      allowInternet: request.allowInternet,
+    };
+    this.#views.set(view.id, view);
+    return view;
+  }
+
+  async get(id: string): Promise<SandboxView> {
+    const view = this.#views.get(id);
+    if (view === undefined) throw new Failure("not_found", `there is no sandbox '${id}'`);
+    return view;
+  }
+
+  async list(filter: SandboxFilter): Promise<SandboxPage> {
+    const sign = filter.order === "asc" ? 1 : -1;
+    const all = [...this.#views.values()].filter((view) => fits(view, filter));
+    const sorted = all.sort((a, b) => sign * (a.startedAt - b.startedAt));
+    const from = filter.after === undefined ? 0 : sorted.findIndex(({ id }) => id === filter.after) + 1;
+    const sandboxes = sorted.slice(from, from + filter.limit);
+    const last = sandboxes.at(-1);
+    return from + filter.limit < sorted.length && last !== undefined
+      ? { sandboxes, next: last.id }
+      : { sandboxes };
+  }
+
+  async connect(id: string, timeoutMs: number): Promise<SandboxView> {
+    const view = await this.get(id);
+    const endAt = Math.max(view.endAt, view.startedAt + timeoutMs);
+    this.#views.set(id, { ...view, endAt });
+    return await this.get(id);
+  }
+
+  async setTimeout(id: string, timeoutMs: number): Promise<void> {
+    const view = await this.get(id);
+    this.#views.set(id, { ...view, endAt: view.startedAt + timeoutMs });
+  }
+
+  async kill(id: string): Promise<boolean> {
+    return this.#views.delete(id);
+  }
+
+  channel(id: string): GuestChannel {
+    if (!this.#views.has(id)) throw new Failure("not_found", `there is no sandbox '${id}'`);
+    return this.#channel;
+  }
+}
+
+function fits(view: SandboxView, filter: SandboxFilter): boolean {
+  const { metadata = {}, states = ["running", "paused"], startedAfter = 0, template } = filter;
+  if (template !== undefined && template !== view.templateId && template !== view.alias) return false;
+  if (!states.includes(view.state) || view.startedAt < startedAfter) return false;
+  return Object.entries(metadata).every(([key, value]) => view.metadata[key] === value);
+}

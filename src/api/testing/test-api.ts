@@ -1,0 +1,91 @@
+import { type Clock, systemClock } from "../../base/clock.ts";
+import { Failure } from "../../base/failure.ts";
+import { silentLogger } from "../../base/logger.ts";
+import { MemoryMeter } from "../../base/testing/memory-meter.ts";
+import { ApiServer, type ApiServerOptions } from "../api-server.ts";
+import type { TemplateView } from "../ports.ts";
+import { FakeSandboxes } from "./fake-sandboxes.ts";
+import { LoopbackChannel } from "./loopback-channel.ts";
+
+export const testKey = "e2b_0123456789abcdef";
+
+/** The API over fakes, on a free port of this machine. */
+export class TestApi implements AsyncDisposable {
+  readonly channel = new LoopbackChannel();
+  readonly sandboxes = new FakeSandboxes(this.channel);
+  readonly meter = new MemoryMeter();
+  readonly evicted: string[] = [];
+  #server: ApiServer | undefined;
+
+  static async start(more: Partial<ApiServerOptions> = {}, clock: Clock = systemClock): Promise<TestApi> {
+    const api = new TestApi();
+    api.#server = await ApiServer.listen({ ...api.#options(clock), ...more });
+    return api;
+  }
+
+  get server(): ApiServer {
+    if (this.#server === undefined) throw new Error("not started");
+    return this.#server;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.server.port}`;
+  }
+
+  /** One request to the API, with the key unless `headers` say otherwise. */
+  async call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
+    const json: Record<string, string> = body === undefined ? {} : { "content-type": "application/json" };
+    const answer = await fetch(`${this.url}${path}`, {
+      method,
+      headers: { "x-api-key": testKey, ...json, ...headers },
+      ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    });
+    const text = await answer.text();
+    return {
+      status: answer.status,
+      headers: answer.headers,
+      body: text === "" ? undefined : JSON.parse(text),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.server.close();
+  }
+
+  #options(clock: Clock): ApiServerOptions {
+    return {
+      boundHost: "127.0.0.1",
+      port: 0,
+      closeMsMax: 200,
+      startMsMax: 60_000,
+      domain: undefined,
+      version: "0.0.0",
+      sandboxes: this.sandboxes,
+      templates: { list: async () => [template], get: findTemplate },
+      keys: { allows: async (key) => key === testKey },
+      inspect: { report: async () => ({ builds: [] }) },
+      admin: { clearBackoffs: () => 3, evict: async (build) => this.evicted.push(build) > 0 },
+      exposition: { contentType: "text/plain", text: async () => "larder_up 1\n" },
+      clock,
+      logger: silentLogger,
+      meter: this.meter,
+    };
+  }
+}
+
+const template: TemplateView = {
+  id: "t0base",
+  names: ["base"],
+  buildId: "0b9c6f5e-0000-4000-8000-000000000001",
+  cpuCount: 1,
+  memoryMb: 512,
+  diskMb: 10_240,
+  createdAt: Date.UTC(2026, 0, 1),
+  updatedAt: Date.UTC(2026, 0, 1),
+  agentVersion: "0.6.13",
+};
+
+async function findTemplate(idOrName: string): Promise<TemplateView> {
+  if (idOrName === template.id || template.names.includes(idOrName)) return template;
+  throw new Failure("not_found", `there is no template '${idOrName}'`);
+}
