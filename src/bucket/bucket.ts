@@ -1,0 +1,58 @@
+/** What is known of an object without reading it. */
+export interface ObjectInfo {
+  readonly key: string;
+  readonly bytes: number;
+  /** Changes whenever the object does. */
+  readonly etag: string;
+}
+
+/** A stretch of an object, in bytes. */
+export interface ByteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** A file to be uploaded. It must not change meanwhile. */
+export interface PutFile {
+  readonly path: string;
+  readonly bytes: number;
+}
+
+export interface PutOptions {
+  /** `*`: only if there is no such object; else the put fails with `conflict`. */
+  readonly ifNoneMatch?: "*";
+}
+
+export interface ListOptions {
+  /** Keys after this one only. */
+  readonly after?: string;
+  /** At most so many, 1 … listLimitMax. */
+  readonly limit?: number;
+}
+
+export interface ObjectPage {
+  readonly objects: readonly ObjectInfo[];
+  /** Present when there are more: the `after` of the next page. */
+  readonly next?: string;
+}
+
+export const listLimitMax = 1000;
+
+/**
+ * Object storage. All methods throw a Failure: `not_found`, `conflict`, `unavailable`, `denied`, `exhausted`,
+ * `invalid` for a key that is none, `corrupt` for an object that is shorter or longer than it said.
+ */
+export interface Bucket extends AsyncDisposable {
+  /** Where it is, without secrets. */
+  readonly name: string;
+  head(key: string, signal: AbortSignal): Promise<ObjectInfo>;
+  /** The whole object, or exactly `range.length` bytes of it; a range beyond the end is `corrupt`. */
+  read(key: string, range: ByteRange | undefined, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /** The object appears whole or not at all, and survives a crash once this resolves. */
+  put(key: string, body: Uint8Array | PutFile, options: PutOptions, signal: AbortSignal): Promise<ObjectInfo>;
+  /** Objects whose key starts with `prefix`, in lexical order of their keys' bytes. */
+  list(prefix: string, options: ListOptions, signal: AbortSignal): Promise<ObjectPage>;
+  /** Silent when there is no such object. */
+  delete(key: string, signal: AbortSignal): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,91 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { Failure } from "../base/failure.ts";
+import {
+  type Bucket,
+  type ByteRange,
+  type ListOptions,
+  listLimitMax,
+  type ObjectInfo,
+  type ObjectPage,
+  type PutFile,
+  type PutOptions,
+} from "./bucket.ts";
+import { checkKey, checkPrefix } from "./object-key.ts";
+
+/** Objects are handed out in pieces of this many bytes, as a network would. */
+const pieceBytes = 64 * 1024;
+
+/** A bucket that forgets all when the process ends. */
+export class MemoryBucket implements Bucket {
+  readonly name = "memory:";
+  readonly #objects = new Map<string, Buffer>();
+
+  async head(key: string, signal: AbortSignal): Promise<ObjectInfo> {
+    signal.throwIfAborted();
+    return infoOf(key, this.#get(key));
+  }
+
+  async *read(key: string, range: ByteRange | undefined, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    signal.throwIfAborted();
+    const object = this.#get(key);
+    const { offset, length } = range ?? { offset: 0, length: object.length };
+    if (offset + length > object.length) {
+      throw new Failure("corrupt", `${key} ends at ${object.length}, before ${offset + length}`);
+    }
+    for (let at = offset; at < offset + length; at += pieceBytes) {
+      signal.throwIfAborted();
+      yield object.subarray(at, Math.min(at + pieceBytes, offset + length));
+    }
+  }
+
+  async put(key: string, body: Uint8Array | PutFile, options: PutOptions, signal: AbortSignal) {
+    checkKey(key);
+    signal.throwIfAborted();
+    const bytes = body instanceof Uint8Array ? Buffer.from(body) : await readFile(body.path, { signal });
+    if (options.ifNoneMatch === "*" && this.#objects.has(key)) {
+      throw new Failure("conflict", `${key} exists already`);
+    }
+    this.#objects.set(key, bytes);
+    return infoOf(key, bytes);
+  }
+
+  async list(prefix: string, options: ListOptions, signal: AbortSignal): Promise<ObjectPage> {
+    checkPrefix(prefix);
+    signal.throwIfAborted();
+    const limit = Math.min(options.limit ?? listLimitMax, listLimitMax);
+    const { after } = options;
+    const keys = [...this.#objects.keys()].filter(
+      (key) => key.startsWith(prefix) && (after === undefined || key > after),
+    );
+    const page = keys.sort().slice(0, limit);
+    const objects = page.map((key) => infoOf(key, this.#get(key)));
+    const next = page.at(-1);
+    return keys.length > limit && next !== undefined ? { objects, next } : { objects };
+  }
+
+  async delete(key: string, signal: AbortSignal): Promise<void> {
+    checkKey(key);
+    signal.throwIfAborted();
+    this.#objects.delete(key);
+  }
+
+  async close(): Promise<void> {
+    this.#objects.clear();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #get(key: string): Buffer {
+    checkKey(key);
+    const object = this.#objects.get(key);
+    if (object === undefined) throw new Failure("not_found", `the bucket holds no ${key}`);
+    return object;
+  }
+}
+
+function infoOf(key: string, object: Buffer): ObjectInfo {
+  return { key, bytes: object.length, etag: createHash("sha256").update(object).digest("hex") };
+}

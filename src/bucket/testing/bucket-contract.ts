@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { describe, it } from "node:test";
+import { type FailureCode, Failure } from "../../base/failure.ts";
+import type { Bucket, ByteRange } from "../bucket.ts";
+
+const never = new AbortController().signal;
+
+/** What every bucket does. `open` gives a fresh, empty one. */
+export function describeBucket(name: string, open: () => Promise<Bucket>): void {
+  const withBucket = (test: (bucket: Bucket) => Promise<void>) => async () => {
+    await using bucket = await open();
+    await test(bucket);
+  };
+
+  describe(name, () => {
+    it(
+      "gives back what was put, whole and by range",
+      withBucket(async (bucket) => {
+        const bytes = Buffer.from(Array.from({ length: 700_000 }, (_, i) => i % 251));
+        const info = await bucket.put("builds/a/rootfs.pack", bytes, {}, never);
+        assert.equal(info.bytes, bytes.length);
+        assert.deepEqual(await readAll(bucket, "builds/a/rootfs.pack"), bytes);
+        const range = { offset: 300_001, length: 299_999 };
+        const slice = await readAll(bucket, "builds/a/rootfs.pack", range);
+        assert.deepEqual(slice, bytes.subarray(300_001, 600_000));
+      }),
+    );
+
+    it(
+      "uploads a file",
+      withBucket(async (bucket) => {
+        const directory = await mkdtemp(path.join(tmpdir(), "larder-put-"));
+        try {
+          const file = path.join(directory, "body");
+          await writeFile(file, "contents");
+          await bucket.put("blobs/x", { path: file, bytes: 8 }, {}, never);
+          assert.equal((await readAll(bucket, "blobs/x")).toString(), "contents");
+        } finally {
+          await rm(directory, { recursive: true });
+        }
+      }),
+    );
+
+    it(
+      "puts a new object once, whoever tries at the same time",
+      withBucket(async (bucket) => {
+        const tries = Array.from({ length: 8 }, (_, i) =>
+          bucket.put("manifest", Buffer.from([i]), { ifNoneMatch: "*" }, never),
+        );
+        const outcomes = await Promise.allSettled(tries);
+        assert.equal(outcomes.filter((outcome) => outcome.status === "fulfilled").length, 1);
+        for (const outcome of outcomes) {
+          if (outcome.status === "rejected") assert.ok(Failure.is(outcome.reason, "conflict"));
+        }
+      }),
+    );
+
+    it(
+      "replaces an object whole, and its etag changes",
+      withBucket(async (bucket) => {
+        const first = await bucket.put("key", Buffer.from("a longer value"), {}, never);
+        const second = await bucket.put("key", Buffer.from("short"), {}, never);
+        assert.notEqual(first.etag, second.etag);
+        assert.equal((await readAll(bucket, "key")).toString(), "short");
+      }),
+    );
+
+    it(
+      "says not_found, corrupt and invalid where they fit",
+      withBucket(async (bucket) => {
+        await bucket.put("key", Buffer.from("12345"), {}, never);
+        await rejects(bucket.head("nothing", never), "not_found");
+        await rejects(readAll(bucket, "nothing"), "not_found");
+        await rejects(readAll(bucket, "key/below"), "not_found");
+        await rejects(readAll(bucket, "key", { offset: 3, length: 5 }), "corrupt");
+        for (const key of ["", "../x", "a/../b", "/a", "a//b", "a b", "a/", "x".repeat(2000)]) {
+          await rejects(bucket.put(key, Buffer.of(1), {}, never), "invalid");
+          await rejects(readAll(bucket, key), "invalid");
+        }
+      }),
+    );
+
+    it(
+      "deletes, silently what is not there",
+      withBucket(async (bucket) => {
+        await bucket.put("a/b", Buffer.of(1), {}, never);
+        await bucket.delete("a/b", never);
+        await bucket.delete("a/b", never);
+        await rejects(bucket.head("a/b", never), "not_found");
+      }),
+    );
+
+    it(
+      "lists in lexical order, page by page, only what has the prefix",
+      withBucket(async (bucket) => {
+        const keys = ["b/1", "b/2", "b/10/x", "b.x", "a", "c", "b/3"];
+        for (const key of keys) await bucket.put(key, Buffer.of(1), {}, never);
+        const listed: string[] = [];
+        let after: string | undefined;
+        do {
+          const page = await bucket.list(
+            "b/",
+            after === undefined ? { limit: 2 } : { limit: 2, after },
+            never,
+          );
+          assert.ok(page.objects.length <= 2);
+          listed.push(...page.objects.map((object) => object.key));
+          after = page.next;
+        } while (after !== undefined);
+        assert.deepEqual(listed, ["b/1", "b/10/x", "b/2", "b/3"]);
+        assert.deepEqual((await bucket.list("nothing/", {}, never)).objects, []);
+      }),
+    );
+
+    it(
+      "does nothing for a caller who has left",
+      withBucket(async (bucket) => {
+        const left = AbortSignal.abort();
+        await assert.rejects(bucket.put("key", Buffer.of(1), {}, left));
+        await rejects(bucket.head("key", never), "not_found");
+        await assert.rejects(bucket.list("", {}, left), { name: "AbortError" });
+      }),
+    );
+  });
+}
+
+async function readAll(bucket: Bucket, key: string, range?: ByteRange): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for await (const piece of bucket.read(key, range, never)) pieces.push(Buffer.from(piece));
+  return Buffer.concat(pieces);
+}
+
+async function rejects(promise: Promise<unknown>, code: FailureCode): Promise<void> {
+  await assert.rejects(promise, (error) => Failure.is(error, code));
+}
