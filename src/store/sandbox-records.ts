@@ -1,0 +1,126 @@
+import type { Insertable, Kysely, Selectable, Updateable } from "kysely";
+import type { SandboxesTable, Tables } from "./schema.ts";
+import { type RecordFilter, selectPage } from "./sandbox-page.ts";
+import { encodePageToken } from "./page-token.ts";
+
+/** What must be known of a sandbox to list it, and to find what is left of it when its daemon was killed. */
+export interface SandboxRecord {
+  readonly id: string;
+  readonly state: "starting" | "running" | "stopping";
+  readonly templateId: string;
+  readonly templateName: string;
+  readonly build: string;
+  readonly vcpus: number;
+  readonly memoryBytes: number;
+  readonly diskBytes: number;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly envs: Readonly<Record<string, string>>;
+  readonly secure: boolean;
+  readonly allowInternet: boolean;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly endAt: number;
+  /** Its overlay and logs. */
+  readonly directory: string;
+  readonly socketDirectory: string;
+  /** The user its machine runs as, where the daemon is root. */
+  readonly uid?: number;
+  /** The machine's process: a pid alone might belong to another one by now. */
+  readonly process?: { readonly pid: number; readonly startTime: string };
+  readonly channelSecret?: Buffer;
+}
+
+/** What may change of a record. */
+export type SandboxChange = Partial<
+  Pick<SandboxRecord, "state" | "startedAt" | "endAt" | "process" | "channelSecret">
+>;
+
+export interface RecordPage {
+  readonly records: readonly SandboxRecord[];
+  /** Where the next page begins; undefined when this is the last one. */
+  readonly next?: string;
+}
+
+export class SandboxRecords {
+  readonly #db: Kysely<Tables>;
+
+  constructor(db: Kysely<Tables>) {
+    this.#db = db;
+  }
+
+  /** Throws `conflict` when there is one of this id. */
+  async insert(record: SandboxRecord): Promise<void> {
+    const pairs = Object.entries(record.metadata);
+    await this.#db.transaction().execute(async (db) => {
+      await db.insertInto("sandboxes").values(toRow(record)).execute();
+      if (pairs.length === 0) return;
+      const rows = pairs.map(([name, value]) => ({ sandboxId: record.id, name, value }));
+      await db.insertInto("sandboxMetadata").values(rows).execute();
+    });
+  }
+
+  /** Changes nothing when there is no such record. */
+  async update(id: string, { process, channelSecret, ...columns }: SandboxChange): Promise<void> {
+    const changes: Updateable<SandboxesTable> = {
+      ...columns,
+      ...(process === undefined ? {} : { pid: process.pid, processStart: process.startTime }),
+      ...(channelSecret === undefined ? {} : { channelSecret: channelSecret.toString("hex") }),
+    };
+    await this.#db.updateTable("sandboxes").set(changes).where("id", "=", id).execute();
+  }
+
+  async get(id: string): Promise<SandboxRecord | undefined> {
+    const row = await this.#db.selectFrom("sandboxes").selectAll().where("id", "=", id).executeTakeFirst();
+    return row === undefined ? undefined : toRecord(row);
+  }
+
+  async all(): Promise<SandboxRecord[]> {
+    const rows = await this.#db.selectFrom("sandboxes").selectAll().orderBy("id").execute();
+    return rows.map(toRecord);
+  }
+
+  /** Throws `invalid` for a token that is none, or of another order. */
+  async page(filter: RecordFilter): Promise<RecordPage> {
+    if (filter.states.length === 0) return { records: [] };
+    // One more than asked for tells whether there is a next page.
+    const rows = await selectPage(this.#db, { ...filter, limit: filter.limit + 1 }).execute();
+    const records = rows.slice(0, filter.limit).map(toRecord);
+    const last = records.at(-1);
+    if (last === undefined || rows.length <= filter.limit) return { records };
+    return { records, next: encodePageToken({ order: filter.order, ...last }) };
+  }
+
+  /** Silent when there is none. */
+  async delete(id: string): Promise<void> {
+    await this.#db.deleteFrom("sandboxes").where("id", "=", id).execute();
+  }
+}
+
+function toRow({ process, channelSecret, uid, ...record }: SandboxRecord): Insertable<SandboxesTable> {
+  return {
+    ...record,
+    metadata: JSON.stringify(record.metadata),
+    envs: JSON.stringify(record.envs),
+    secure: Number(record.secure),
+    allowInternet: Number(record.allowInternet),
+    uid: uid ?? null,
+    pid: process?.pid ?? null,
+    processStart: process?.startTime ?? null,
+    channelSecret: channelSecret?.toString("hex") ?? null,
+  };
+}
+
+function toRecord(row: Selectable<SandboxesTable>): SandboxRecord {
+  const { pid, processStart, channelSecret, uid, ...columns } = row;
+  return {
+    ...columns,
+    state: row.state as SandboxRecord["state"],
+    metadata: JSON.parse(row.metadata) as Record<string, string>,
+    envs: JSON.parse(row.envs) as Record<string, string>,
+    secure: row.secure === 1,
+    allowInternet: row.allowInternet === 1,
+    ...(uid === null ? {} : { uid }),
+    ...(pid === null || processStart === null ? {} : { process: { pid, startTime: processStart } }),
+    ...(channelSecret === null ? {} : { channelSecret: Buffer.from(channelSecret, "hex") }),
+  };
+}
