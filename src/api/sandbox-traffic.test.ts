@@ -187,11 +187,9 @@ describe("traffic to a port in a sandbox", () => {
     const clock = new VirtualClock();
     await using guest = await Guest.listen((_request, response) => void response.end());
     await using api = await apiWith(guest, clock);
-    let answered: IncomingMessage | undefined;
-    void exchange(api, { path: "/", headers: { "e2b-sandbox-port": "3000" } }).then(
-      (answer) => (answered = answer),
-    );
-    while (answered === undefined) await advance(clock, 100);
+    const asked = exchange(api, { path: "/", headers: { "e2b-sandbox-port": "3000" } });
+    while (api.channel.attempts < 5) await advance(clock, 100);
+    const answered = await asked;
     assert.equal(answered.statusCode, 502);
     const message = "The sandbox is running but port is not open";
     assert.deepEqual(JSON.parse(await text(answered)), {

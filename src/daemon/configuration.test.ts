@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Failure } from "../base/failure.ts";
+import { describeConfiguration, readConfiguration, unknownVariables } from "./configuration.ts";
+
+const host = { home: "/home/me", memoryBytes: 8 * 2 ** 30, cores: 4 };
+
+describe("readConfiguration", () => {
+  it("an empty environment gives the documented defaults", () => {
+    const configuration = readConfiguration({ LARDER_PORT: "" }, host);
+    assert.deepEqual(
+      { ...configuration },
+      {
+        data: "/home/me/.local/share/larder",
+        host: "127.0.0.1",
+        port: 8700,
+        domain: undefined,
+        bucket: "file:///home/me/.local/share/larder/bucket",
+        shelfBytes: 20 * 2 ** 30,
+        apiKey: undefined,
+        accel: "auto",
+        cache: "/home/me/.cache/larder",
+        debianMirror: undefined,
+        debianSuite: undefined,
+        sandboxesMax: 100,
+        memoryBytesMax: 16 * 2 ** 30,
+        restoresMax: 4,
+        waitingMax: 256,
+        logLevel: "info",
+      },
+    );
+  });
+
+  it("the bucket follows the data directory unless it is set", () => {
+    assert.equal(readConfiguration({ LARDER_DATA: "/a b/" }, host).bucket, "file:///a%20b/bucket");
+    const env = { LARDER_DATA: "/a", LARDER_BUCKET: "file:///b" };
+    assert.equal(readConfiguration(env, host).bucket, "file:///b");
+  });
+
+  it("sizes may have units", () => {
+    for (const [text, bytes] of [
+      ["1073741824", 2 ** 30],
+      ["2G", 2 ** 31],
+      ["2 GiB", 2 ** 31],
+      ["1TB", 2 ** 40],
+    ] as const) {
+      assert.equal(readConfiguration({ LARDER_SHELF_BYTES: text }, host).shelfBytes, bytes, text);
+    }
+  });
+
+  it("each bad value is refused by the name of its variable", () => {
+    const bad: Record<string, string[]> = {
+      LARDER_DATA: ["relative/path"],
+      LARDER_HOST: ["a b"],
+      LARDER_PORT: ["x", "-1", "65536", "80.5", "8700 "],
+      LARDER_DOMAIN: ["-a b", "http://x", "x/y"],
+      LARDER_BUCKET: ["s3://bucket", "/var/bucket", "file://host/x"],
+      LARDER_SHELF_BYTES: ["20 apples", "1", "-20G", "1e9"],
+      LARDER_API_KEY: ["secret", "e2b_XYZ", "e2b_"],
+      LARDER_ACCEL: ["hvf"],
+      LARDER_SANDBOXES_MAX: ["0", "many"],
+      LARDER_LOG: ["verbose"],
+    };
+    for (const [variable, texts] of Object.entries(bad)) {
+      for (const text of texts) {
+        const check = (error: unknown) =>
+          Failure.is(error, "invalid") && error.message.startsWith(variable) && !error.message.includes("; ");
+        assert.throws(() => readConfiguration({ [variable]: text }, host), check, `${variable}=${text}`);
+      }
+    }
+  });
+
+  it("all bad values are told at once", () => {
+    const message =
+      /^LARDER_PORT is 'x', but must be a port .*; LARDER_ACCEL is 'y', but must be one of auto, kvm, tcg$/;
+    assert.throws(() => readConfiguration({ LARDER_ACCEL: "y", LARDER_PORT: "x" }, host), { message });
+  });
+
+  it("a bad API key is not repeated", () => {
+    assert.throws(
+      () => readConfiguration({ LARDER_API_KEY: "hush" }, host),
+      (error: Error) => !error.message.includes("hush"),
+    );
+  });
+});
+
+describe("describeConfiguration", () => {
+  it("says where each value came from, and keeps secrets to itself", () => {
+    const shown = describeConfiguration({ LARDER_PORT: "9", LARDER_API_KEY: "e2b_ab" }, host);
+    const of = (variable: string) => shown.find((setting) => setting.variable === variable);
+    assert.deepEqual([of("LARDER_PORT")?.value, of("LARDER_PORT")?.from], ["9", "environment"]);
+    assert.deepEqual([of("LARDER_HOST")?.value, of("LARDER_HOST")?.from], ["127.0.0.1", "default"]);
+    assert.equal(of("LARDER_API_KEY")?.value, "(secret)");
+  });
+
+  it("a misspelt variable is found", () => {
+    assert.deepEqual(unknownVariables({ LARDER_PROT: "1", LARDER_PORT: "1", HOME: "/" }), ["LARDER_PROT"]);
+  });
+});
