@@ -1,0 +1,143 @@
+import { crc32 } from "node:zlib";
+import { Failure } from "../base/failure.ts";
+import { blockBytes, chunkBytes, imageArtifacts } from "./artifact.ts";
+import type { IndexLayout, Run, StoredChunk } from "./artifact-index.ts";
+import { brokenRule, indexLimits } from "./index-rules.ts";
+import { VarintReader, VarintWriter } from "./varint.ts";
+
+/** The first bytes of every index. */
+const magic = Buffer.from("LARDERIX");
+/** Version of the format; docs/formats.md describes each. */
+export const indexVersion = 1;
+/** Magic, version (1 byte), artifact (1 byte), bytes of the varint part (4), of the digests (4). */
+const headerBytes = 18;
+const checksumBytes = 4;
+const uuidBytes = 16;
+const digestBytes = 32;
+
+/** Columns of varints, then digests, then a CRC-32 over all of it. Layout: docs/formats.md, "Index". */
+export function encodeLayout(layout: IndexLayout): Buffer {
+  const broken = brokenRule(layout);
+  if (broken !== null) throw new Failure("internal", `an index must not have ${broken}`);
+  const builds = [...new Set([layout.build, ...layout.runs.flatMap((run) => run.build ?? [])])];
+  const numbers = encodeNumbers(layout, builds);
+  const digests = Buffer.concat([
+    ...builds.map((build) => Buffer.from(build.replaceAll("-", ""), "hex")),
+    ...layout.chunks.flatMap((chunk) => chunk?.digest ?? []),
+  ]);
+  const header = Buffer.alloc(headerBytes);
+  magic.copy(header);
+  header[8] = indexVersion;
+  header[9] = imageArtifacts.indexOf(layout.artifact);
+  header.writeUInt32BE(numbers.length, 10);
+  header.writeUInt32BE(digests.length, 14);
+  const checksum = Buffer.alloc(checksumBytes);
+  checksum.writeUInt32BE(crc32(digests, crc32(numbers, crc32(header))));
+  return Buffer.concat([header, numbers, digests, checksum]);
+}
+
+function encodeNumbers(layout: IndexLayout, builds: string[]): Buffer {
+  const ordinal = new Map(builds.map((build, i) => [build, i + 1]));
+  const out = new VarintWriter();
+  for (const value of [layout.deviceBytes, layout.storageBytes]) out.write(value / blockBytes);
+  out.write(builds.length);
+  out.write(layout.runs.length);
+  for (const run of layout.runs) out.write(run.length / blockBytes);
+  for (const run of layout.runs) out.write(run.build === null ? 0 : (ordinal.get(run.build) ?? 0));
+  for (const run of layout.runs) if (run.build !== null) out.write(run.storageOffset / blockBytes);
+  for (const chunk of layout.chunks) {
+    out.write(chunk === null ? 0 : chunk.packedBytes * 2 + (chunk.codec === "raw" ? 1 : 0));
+  }
+  return out.end();
+}
+
+/** Throws `corrupt` for anything that `encodeLayout` would not have written, `invalid` for a newer version. */
+export function decodeLayout(bytes: Uint8Array): IndexLayout {
+  const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const { numbers, digests, artifact } = openEnvelope(all);
+  const reader = new VarintReader(numbers);
+  const deviceBytes = reader.read() * blockBytes;
+  const storageBytes = reader.read() * blockBytes;
+  const buildCount = reader.read();
+  const runCount = reader.read();
+  const chunkCount = Math.ceil(storageBytes / chunkBytes);
+  // Every entry takes at least a byte: larger counts are lies, told before memory is taken for them.
+  if (buildCount < 1 || buildCount > indexLimits.buildsMax + 1) throw damaged(`${buildCount} builds`);
+  if (runCount > numbers.length || chunkCount > numbers.length) throw damaged("more entries than bytes");
+  const builds = Array.from({ length: buildCount }, (_, i) =>
+    uuidOf(digests.subarray(i * uuidBytes, (i + 1) * uuidBytes)),
+  );
+  const build = builds[0] ?? "";
+  const runs = readRuns(reader, runCount, builds);
+  const chunks = readChunks(reader, chunkCount, digests.subarray(buildCount * uuidBytes));
+  if (!reader.done) throw damaged("numbers left over");
+  const layout: IndexLayout = { build, artifact, deviceBytes, storageBytes, runs, chunks };
+  const broken = brokenRule(layout);
+  if (broken !== null) throw damaged(broken);
+  return layout;
+}
+
+function openEnvelope(all: Buffer) {
+  if (all.length < headerBytes + checksumBytes || !all.subarray(0, 8).equals(magic))
+    throw damaged("no header");
+  const version = all[8] ?? 0;
+  if (version > indexVersion) {
+    throw new Failure(
+      "invalid",
+      `the index has format version ${version}; this program reads up to ${indexVersion}`,
+    );
+  }
+  const body = all.subarray(0, all.length - checksumBytes);
+  if (crc32(body) !== all.readUInt32BE(body.length)) throw damaged("a wrong checksum");
+  const artifact = imageArtifacts[all[9] ?? 255];
+  const numberBytes = all.readUInt32BE(10);
+  const digestsAt = headerBytes + numberBytes;
+  if (artifact === undefined || version < 1) throw damaged("an unknown artifact or version");
+  if (digestsAt + all.readUInt32BE(14) !== body.length) throw damaged("a wrong length");
+  return { artifact, numbers: body.subarray(headerBytes, digestsAt), digests: body.subarray(digestsAt) };
+}
+
+function readRuns(reader: VarintReader, count: number, builds: string[]): Run[] {
+  const lengths = Array.from({ length: count }, () => reader.read() * blockBytes);
+  const holders = Array.from({ length: count }, () => {
+    const ordinal = reader.read();
+    const build = ordinal === 0 ? null : builds[ordinal - 1];
+    if (build === undefined) throw damaged(`a run of build ${ordinal}`);
+    return build;
+  });
+  let offset = 0;
+  return lengths.map((length, i) => {
+    const build = holders[i] ?? null;
+    const run: Run = {
+      offset,
+      length,
+      build,
+      storageOffset: build === null ? 0 : reader.read() * blockBytes,
+    };
+    offset += length;
+    return run;
+  });
+}
+
+function readChunks(reader: VarintReader, count: number, digests: Buffer): StoredChunk[] {
+  let at = 0;
+  const chunks = Array.from({ length: count }, (): StoredChunk => {
+    const number = reader.read();
+    if (number === 0) return null;
+    const digest = digests.subarray(at, at + digestBytes);
+    at += digestBytes;
+    return { digest, packedBytes: Math.floor(number / 2), codec: number % 2 === 1 ? "raw" : "zstd" };
+  });
+  if (at !== digests.length) throw damaged("a wrong number of digests");
+  return chunks;
+}
+
+function uuidOf(bytes: Buffer): string {
+  if (bytes.length !== uuidBytes) throw damaged("builds cut off");
+  const hex = bytes.toString("hex");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+}
+
+function damaged(what: string): Failure {
+  return new Failure("corrupt", `the index is damaged: ${what}`);
+}

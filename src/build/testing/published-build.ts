@@ -1,0 +1,80 @@
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import type { SeededRandom } from "../../base/testing/seeded-random.ts";
+import type { Bucket } from "../../bucket/bucket.ts";
+import { blockBytes, chunkBytes } from "../artifact.ts";
+import type { Manifest } from "../manifest.ts";
+import { publishBuild } from "../publish-build.ts";
+
+export interface PublishedBuild {
+  readonly build: string;
+  readonly manifest: Manifest;
+  /** What a reader must see. */
+  readonly rootfs: Buffer;
+  readonly memfile: Buffer | undefined;
+  readonly snapfile: Buffer | undefined;
+  readonly metafile: Buffer;
+  readonly agentDisk: Buffer;
+}
+
+export interface PublishedOptions {
+  readonly chunks?: number;
+  /** False: a build of the file system alone, without memfile and snapfile. */
+  readonly memory?: boolean;
+}
+
+const never = new AbortController().signal;
+
+/** A small build of random bytes, with chunks of zeros and an odd last chunk, published into `bucket`. */
+export async function publishRandomBuild(
+  bucket: Bucket,
+  random: SeededRandom,
+  { chunks = 5, memory = true }: PublishedOptions = {},
+): Promise<PublishedBuild> {
+  const build = randomUUID();
+  const scratch = await mkdtemp(path.join(tmpdir(), "larder-published-"));
+  try {
+    const write = async (name: string, bytes: Buffer) => {
+      await writeFile(path.join(scratch, name), bytes);
+      return path.join(scratch, name);
+    };
+    const rootfs = randomImage(random, chunks);
+    const memfile = memory ? randomImage(random, chunks) : undefined;
+    const snapfile = memory ? random.bytes(5000) : undefined;
+    const metafile = Buffer.from(JSON.stringify({ version: 1, seed: random.below(1000) }));
+    const agentDisk = random.bytes(20_000);
+    const manifest = await publishBuild(
+      {
+        bucket,
+        build,
+        createdAt: new Date(0).toISOString(),
+        artifacts: {
+          rootfs: await write("rootfs", rootfs),
+          ...(memfile === undefined ? {} : { memfile: await write("memfile", memfile) }),
+          ...(snapfile === undefined ? {} : { snapfile: await write("snapfile", snapfile) }),
+        },
+        metafile,
+        inputs: [{ name: "agent-disk", path: await write("agent-disk", agentDisk) }],
+        scratch,
+      },
+      never,
+    );
+    return { build, manifest, rootfs, memfile, snapfile, metafile, agentDisk };
+  } finally {
+    await rm(scratch, { recursive: true });
+  }
+}
+
+/** Chunks of noise, of repetition and of zeros; the last one is a single block. */
+export function randomImage(random: SeededRandom, chunks: number): Buffer {
+  const image = Buffer.alloc((chunks - 1) * chunkBytes + blockBytes);
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const bytes = image.subarray(chunk * chunkBytes, (chunk + 1) * chunkBytes);
+    const kind = chunk === 0 ? 0 : random.below(3);
+    if (kind === 0) random.bytes(4096).copy(bytes);
+    if (kind === 1) for (let at = 0; at < bytes.length; at += 4096) random.bytes(4096).copy(bytes, at);
+  }
+  return image;
+}
