@@ -14,10 +14,12 @@ export function retried(source: ChunkSource, policy: RetryPolicy): ChunkSource {
         const rest: ChunkRequest = { ...request, firstChunk: next, count: end - next };
         const iterator = await retry(() => started(source, rest, signal), policy, signal);
         try {
-          if (iterator.first.done === true) throw new Failure("corrupt", "a source gave nothing");
-          for (let step = iterator.first; !step.done; step = await iterator.next()) {
+          let step = iterator.first;
+          if (step.done === true) throw new Failure("corrupt", "a source gave nothing");
+          while (step.done !== true) {
             next = step.value.index + 1;
             yield step.value;
+            step = await iterator.next();
           }
         } catch (error) {
           if (error !== iterator.broken()) throw error;
