@@ -1,0 +1,30 @@
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import type { Clock } from "../base/clock.ts";
+import { VirtualClock } from "../base/testing/virtual-clock.ts";
+import { Expiry } from "./expiry.ts";
+
+it("Expiry is kept to the millisecond by timers that hold less than 25 days, whatever the wall clock does", async () => {
+  const clock = new VirtualClock(0);
+  let wallJumpMs = 0;
+  const limited: Clock = {
+    now: () => clock.now() + wallJumpMs,
+    monotonic: () => clock.monotonic(),
+    sleep: (ms, signal) => clock.sleep(ms, signal),
+    after: (ms, callback) => clock.after(Math.min(ms, 2 ** 31 - 1), callback),
+  };
+  const dayMs = 24 * 3600 * 1000;
+  const due: number[] = [];
+  using _expiry = new Expiry(limited, 100 * dayMs, () => due.push(clock.now()));
+  wallJumpMs = 365 * dayMs;
+  await clock.advance(200 * dayMs);
+  assert.deepEqual(due, [100 * dayMs]);
+});
+
+it("Expiry calls nobody after it was disposed of", async () => {
+  const clock = new VirtualClock(0);
+  const expiry = new Expiry(clock, 10, () => assert.fail("it was disposed of"));
+  expiry[Symbol.dispose]();
+  await clock.advance(100);
+  assert.equal(clock.pending, 0);
+});

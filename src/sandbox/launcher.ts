@@ -1,0 +1,53 @@
+import type { AgentChannel } from "../agent/channel.ts";
+
+/** The way into a guest: requests to its agent, and its TCP ports. */
+export type GuestChannel = Pick<AgentChannel, "request" | "connectPort">;
+
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** As the kernel counts it: a pid alone may belong to another process by now. */
+  readonly startTime: string;
+}
+
+/** Where a sandbox keeps its things, and who runs it: all that is needed to find what is left of one. */
+export interface Remains {
+  readonly id: string;
+  readonly directory: string;
+  readonly socketDirectory: string;
+  readonly process?: ProcessIdentity;
+}
+
+export interface LaunchOrder {
+  readonly id: string;
+  readonly build: string;
+  readonly how: "restore" | "boot";
+  readonly vcpus: number;
+  readonly memoryBytes: number;
+  readonly envs: Readonly<Record<string, string>>;
+  /** What the agent asks of its callers; undefined leaves it open. */
+  readonly accessToken: string | undefined;
+  /** Of this sandbox alone, and not there yet. */
+  readonly directory: string;
+  readonly socketDirectory: string;
+  /** The user that the machine runs as, where the daemon is root. */
+  readonly uid: number | undefined;
+  /** Called as soon as there is a process: if this one ends now, the next one must find it. */
+  readonly onProcess: (process: ProcessIdentity) => void;
+}
+
+/** A virtual machine whose agent answers. Disposing of it ends it and removes all of it. */
+export interface Guest extends AsyncDisposable {
+  readonly channel: GuestChannel;
+  /** What opens the channel anew. */
+  readonly channelSecret: Buffer;
+  /** Resolves, with the last words, when it ends or can no longer be reached. */
+  readonly lost: Promise<string>;
+}
+
+/** What a sandbox needs of the rooms below, so that its life can be tested without virtual machines. */
+export interface Launcher {
+  /** Resolves when the agent answers. Rejects when nothing of it is left, but for what could not be removed. */
+  launch(order: LaunchOrder, signal: AbortSignal): Promise<Guest>;
+  /** Ends and removes whatever is left of a sandbox; silent when nothing is. */
+  reap(remains: Remains): Promise<void>;
+}

@@ -1,0 +1,42 @@
+import type { SandboxRecord } from "../store/sandbox-records.ts";
+import { accessTokenOf } from "./tokens.ts";
+
+/** What clients see of a sandbox. */
+export interface SandboxView {
+  readonly id: string;
+  readonly templateId: string;
+  /** The template's name. */
+  readonly alias: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly endAt: number;
+  readonly state: "running" | "paused";
+  readonly cpuCount: number;
+  readonly memoryMb: number;
+  readonly diskMb: number;
+  readonly agentVersion: string;
+  /** Missing when the sandbox was made without `secure`. */
+  readonly accessToken?: string;
+  readonly allowInternet: boolean;
+}
+
+const mebibyte = 2 ** 20;
+
+export function viewOf(record: SandboxRecord, agentVersion: string, tokenSeed: Buffer): SandboxView {
+  return {
+    id: record.id,
+    templateId: record.templateId,
+    alias: record.templateName,
+    metadata: record.metadata,
+    startedAt: record.startedAt,
+    endAt: record.endAt,
+    state: "running",
+    cpuCount: record.vcpus,
+    memoryMb: Math.round(record.memoryBytes / mebibyte),
+    diskMb: Math.round(record.diskBytes / mebibyte),
+    agentVersion,
+    ...(record.secure ? { accessToken: accessTokenOf(tokenSeed, record.id) } : {}),
+    allowInternet: record.allowInternet,
+  };
+}

@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { silentLogger } from "../../base/logger.ts";
+import { MemoryMeter } from "../../base/testing/memory-meter.ts";
+import { SeededRandom } from "../../base/testing/seeded-random.ts";
+import { settled, VirtualClock } from "../../base/testing/virtual-clock.ts";
+import { Store } from "../../store/store.ts";
+import { publishedTemplate } from "../../store/testing/sample-records.ts";
+import type { AdmissionLimits } from "../admission.ts";
+import type { CreateRequest } from "../create-request.ts";
+import { Sandboxes } from "../sandboxes.ts";
+import type { SandboxView } from "../sandbox-view.ts";
+import { UidRange } from "../uid-range.ts";
+import { FakeLauncher } from "./fake-launcher.ts";
+
+export const mebibyte = 2 ** 20;
+
+const roomy: AdmissionLimits = {
+  sandboxesMax: 100,
+  memoryBytesMax: 100 * 512 * mebibyte,
+  startsMax: 100,
+  waitersMax: 100,
+  waitMsMax: 20_000,
+};
+
+const never = new AbortController().signal;
+
+/** A create under way; in an object, so that it can be handed on without being waited for. */
+export interface Begun {
+  readonly create: Promise<SandboxView>;
+}
+
+/** Sandboxes over a store in memory, with the template `base`, on a node without virtual machines. */
+export class Scene implements AsyncDisposable {
+  readonly clock: VirtualClock;
+  readonly meter = new MemoryMeter();
+  readonly launcher = new FakeLauncher();
+  readonly uids = new UidRange(100_000, 1_000);
+  readonly store: Store;
+  readonly sandboxes: Sandboxes;
+
+  private constructor(store: Store, clock: VirtualClock, limits: Partial<AdmissionLimits>) {
+    this.store = store;
+    this.clock = clock;
+    this.sandboxes = new Sandboxes({
+      store,
+      launcher: this.launcher,
+      host: publishedTemplate().build.shape ?? assert.fail("the sample has memory"),
+      limits: { ...roomy, ...limits },
+      directory: "/data/sandboxes",
+      socketDirectory: "/run/larder/0123abcd",
+      uids: this.uids,
+      agentVersion: "0.6.13",
+      clock,
+      random: new SeededRandom(7),
+      logger: silentLogger,
+      meter: this.meter,
+    });
+  }
+
+  static async open(limits: Partial<AdmissionLimits> = {}): Promise<Scene> {
+    const clock = new VirtualClock();
+    const random = new SeededRandom(1);
+    const store = await Store.open({ path: ":memory:", clock, logger: silentLogger, random });
+    await store.templates.publish(publishedTemplate());
+    return new Scene(store, clock, limits);
+  }
+
+  /** Begins a create; its launch is under way when this resolves, if there was a place for it. */
+  async begin(request: Partial<CreateRequest> = {}, signal = never): Promise<Begun> {
+    const create = this.sandboxes.create(createRequest(request), signal);
+    create.catch(() => "the test looks at it later");
+    await settled();
+    return { create };
+  }
+
+  /** A sandbox that runs. */
+  async create(request: Partial<CreateRequest> = {}): Promise<SandboxView> {
+    const count = this.launcher.launches.length;
+    const { create } = await this.begin(request);
+    this.launcher.launches[count]?.answer();
+    return create;
+  }
+
+  /** Asserts that nothing of any sandbox is left, in whatever room. */
+  async assertNothingLeft(): Promise<void> {
+    await settled();
+    assert.deepEqual([...this.launcher.there], [], "guests");
+    assert.deepEqual(await this.store.sandboxes.all(), [], "records");
+    assert.equal(this.uids.lent, 0, "user ids");
+    assert.equal(this.clock.pending, 0, "timers");
+    assert.deepEqual(this.sandboxes.inspect(), { sandboxes: [], places: 0, waiting: 0 });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.sandboxes.close();
+    await this.assertNothingLeft();
+    await this.store.close();
+  }
+}
+
+function createRequest(request: Partial<CreateRequest>): CreateRequest {
+  return {
+    template: "base",
+    timeoutMs: 300_000,
+    metadata: {},
+    envs: {},
+    secure: true,
+    allowInternet: true,
+    ...request,
+  };
+}
