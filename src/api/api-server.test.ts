@@ -175,6 +175,14 @@ describe("the API", () => {
     assert.equal((await api.call("POST", `/sandboxes/${id}/connect`)).status, 404);
   });
 
+  it("a timeout of 0 ends the sandbox at once", async () => {
+    await using api = await TestApi.start();
+    const { sandboxID: id } = (await api.call("POST", "/sandboxes", {})).body;
+    assert.equal((await api.call("POST", `/sandboxes/${id}/timeout`, { timeout: 0 })).status, 204);
+    assert.equal((await api.call("GET", `/sandboxes/${id}`)).status, 404);
+    assert.equal((await api.call("POST", `/sandboxes/${id}/timeout`, { timeout: 0 })).status, 404);
+  });
+
   it("a body may be absent, empty or {}", async () => {
     await using api = await TestApi.start();
     const { sandboxID: id } = (await api.call("POST", "/sandboxes", { templateID: "base" })).body;

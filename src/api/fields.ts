@@ -1,7 +1,7 @@
 import { z } from "zod";
 
-/** Longest life that can be asked for at once, in seconds (a week). A client may extend it as often as it likes. */
-export const timeoutSecondsMax = 7 * 24 * 60 * 60;
+/** Longest life that can be asked for at once, in seconds (a year). A client may extend it as often as it likes. */
+export const timeoutSecondsMax = 365 * 24 * 60 * 60;
 
 /** Seconds, as all of this API counts them. */
 export const seconds = z.int().min(1).max(timeoutSecondsMax);

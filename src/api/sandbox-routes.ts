@@ -59,13 +59,14 @@ export const sandboxRoutes: FastifyPluginCallbackZod<SandboxRoutesOptions> = (ap
 
   const ended = { params: byId, tags: ["sandboxes"], response: { 204: nothing, default: errorBody } };
   app.delete("/sandboxes/:id", { schema: { ...ended, body: noFields } }, async (request, reply) => {
-    const id = idOf(request.params.id);
-    if (!(await sandboxes.kill(id))) throw noSuchSandbox(id);
+    await end(sandboxes, idOf(request.params.id));
     return reply.code(204).send();
   });
 
   app.post("/sandboxes/:id/timeout", { schema: { ...ended, body: timeoutBody } }, async (request, reply) => {
-    await sandboxes.setTimeout(idOf(request.params.id), request.body.timeout * 1000);
+    const { timeout } = request.body;
+    const id = idOf(request.params.id);
+    await (timeout === 0 ? end(sandboxes, id) : sandboxes.setTimeout(id, timeout * 1000));
     return reply.code(204).send();
   });
 
@@ -110,6 +111,10 @@ async function extend(
 ): Promise<SandboxView> {
   using limit = deadline(clock, startMsMax, "connecting to the sandbox", clientSignal(reply.raw));
   return await sandboxes.connect(idOf(sentId), timeoutSeconds * 1000, limit.signal);
+}
+
+async function end(sandboxes: SandboxService, id: string): Promise<void> {
+  if (!(await sandboxes.kill(id))) throw noSuchSandbox(id);
 }
 
 function idOf(sent: string): string {

@@ -1,0 +1,73 @@
+import { z } from "zod";
+import type { ApiClient } from "./api-client.ts";
+import { type Arguments, type Command, type Terminal, writeOut } from "./command.ts";
+import { connectToApi } from "./find-api.ts";
+import { runInGuest } from "./guest-process.ts";
+import { UsageError } from "./usage-error.ts";
+
+const started = z.object({ sandboxID: z.string(), envdAccessToken: z.string().optional() });
+
+export const run: Command = {
+  usage:
+    "larder run [--template NAME] [--env NAME=VALUE]... [--user NAME] [--cwd DIR] [--timeout SECONDS] [--] COMMAND...",
+  help: `Runs COMMAND with bash in a fresh sandbox, passes on what it prints, ends the sandbox and returns the command's exit code.
+One word is a line for the shell ('ls | wc -l'); several are a command and its arguments. Put -- before words that begin with -.`,
+  options: {
+    template: { type: "string", default: "base" },
+    env: { type: "string", multiple: true, default: [] },
+    user: { type: "string" },
+    cwd: { type: "string" },
+    timeout: { type: "string", default: "300" },
+  },
+  words: { least: 1, most: Number.POSITIVE_INFINITY },
+  run: runCommand,
+};
+
+async function runCommand(args: Arguments, terminal: Terminal): Promise<number> {
+  const request = {
+    templateID: args.values["template"],
+    timeout: secondsOf(String(args.values["timeout"])),
+    envVars: environmentOf(args.values["env"] as readonly string[]),
+    metadata: { "larder/by": "larder run" },
+  };
+  const api = await connectToApi(terminal.env);
+  const created = { method: "POST", path: "/v2/sandboxes", body: request } as const;
+  const sandbox = await api.json(started, created, terminal.signal);
+  await using _sandbox = { [Symbol.asyncDispose]: () => end(api, sandbox.sandboxID) };
+  const guest = {
+    sandboxId: sandbox.sandboxID,
+    accessToken: sandbox.envdAccessToken,
+    command: shellLine(args.positionals),
+    user: args.values["user"] as string | undefined,
+    cwd: args.values["cwd"] as string | undefined,
+    onStdout: (bytes: Buffer) => writeOut(terminal.stdout, bytes),
+    onStderr: (bytes: Buffer) => writeOut(terminal.stderr, bytes),
+  };
+  return await runInGuest(api, guest, terminal.signal);
+}
+
+/** Also when the user wants out: what was made is ended. It may have ended by itself. */
+async function end(api: ApiClient, id: string): Promise<void> {
+  const call = { method: "DELETE", path: `/sandboxes/${id}` } as const;
+  await api.page(call, AbortSignal.timeout(10_000)).catch(() => {});
+}
+
+/** One word is a line already; several are quoted, so that the shell sees the same words. */
+export function shellLine(words: readonly string[]): string {
+  if (words.length === 1) return words[0] ?? "";
+  return words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+}
+
+function environmentOf(pairs: readonly string[]): Record<string, string> {
+  const entries = pairs.map((pair) => {
+    const at = pair.indexOf("=");
+    if (at < 1) throw new UsageError(`--env '${pair}' is not NAME=VALUE`);
+    return [pair.slice(0, at), pair.slice(at + 1)] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+function secondsOf(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new UsageError(`--timeout '${text}' is no number of seconds`);
+  return Number(text);
+}
