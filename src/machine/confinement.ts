@@ -1,0 +1,132 @@
+import path from "node:path";
+import type { MachineSpec } from "./machine-spec.ts";
+import { qemuArguments, type SeenPaths } from "./qemu-arguments.ts";
+import type { QemuInstall } from "./qemu-install.ts";
+
+/** What a host offers for starting machines. */
+export interface MachineHost {
+  readonly qemu: QemuInstall;
+  /** Directories of the system's libraries, and links to them, as `hostLibraries` found them. */
+  readonly libraries: readonly LibraryPath[];
+  /** True when the daemon is root: then each machine runs as a user of its own. */
+  readonly root: boolean;
+  /** The group that may use /dev/kvm. */
+  readonly kvmGid?: number;
+}
+
+export type LibraryPath =
+  | { readonly kind: "directory"; readonly path: string }
+  | { readonly kind: "link"; readonly path: string; readonly target: string };
+
+/** The descriptor on which bubblewrap tells the process number of the VMM. */
+export const infoFd = 4;
+
+/** Paths as the VMM sees them. */
+const inside = {
+  directory: "/machine",
+  sockets: "/sockets",
+  memfile: "/template/memfile",
+  agentDisk: "/template/agent-disk",
+  rawDisk: "/template/rootfs",
+  nbd: "/nbd",
+  kernel: "/boot/kernel",
+  initrd: "/boot/initrd",
+  qemu: "/vmm/qemu",
+  setpriv: "/vmm/setpriv",
+};
+
+const folders = ["/usr", "/usr/lib", "/dev", "/vmm", "/template", "/boot"];
+
+export interface Command {
+  readonly program: string;
+  readonly args: readonly string[];
+}
+
+/**
+ * The command that starts a machine in its cage: empty network, its own processes, host name and files, and no
+ * capabilities. A root daemon makes the mounts as root (only root can reach its files) and hands the VMM to a user of its
+ * own; an ordinary user's daemon uses a user namespace.
+ */
+export function confinedCommand(spec: MachineSpec, host: MachineHost): Command {
+  const seen = seenPaths(spec, host);
+  const qemu = [inside.qemu, ...qemuArguments(spec, seen)];
+  const kvm = spec.accelerator === "kvm" ? ["--dev-bind", "/dev/kvm", "/dev/kvm"] : [];
+  return {
+    program: "bwrap",
+    args: [
+      ...(host.root
+        ? ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+        : ["--unshare-user"]),
+      ...["--unshare-net", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
+      ...(host.root ? [] : ["--cap-drop", "ALL"]),
+      ...["--new-session", "--as-pid-1", "--clearenv", "--hostname", "vm"],
+      // Folders that bubblewrap makes by itself are root's alone.
+      ...folders.flatMap((folder) => ["--perms", "0755", "--dir", folder]),
+      ...programBinds(host),
+      ...kvm,
+      ...fileBinds(spec),
+      ...["--chdir", inside.directory, "--info-fd", String(infoFd), "--"],
+      ...(host.root ? dropTo(spec, host) : []),
+      ...qemu,
+    ],
+  };
+}
+
+function dropTo(spec: MachineSpec, host: MachineHost): string[] {
+  const uid = String(spec.uid ?? 65534);
+  const groups =
+    spec.accelerator === "kvm" && host.kvmGid !== undefined
+      ? ["--groups", String(host.kvmGid)]
+      : ["--clear-groups"];
+  const nothing = ["--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs"];
+  return [inside.setpriv, "--reuid", uid, "--regid", uid, ...groups, ...nothing, "--"];
+}
+
+function programBinds({ qemu, libraries, root }: MachineHost): string[] {
+  const own = qemu.libraryDirectories.map((_, i) => `/vmm/lib${i}`);
+  return [
+    ...libraries.flatMap((library) =>
+      library.kind === "directory"
+        ? ["--ro-bind", library.path, library.path]
+        : ["--symlink", library.target, library.path],
+    ),
+    ...["--ro-bind", qemu.binary, inside.qemu],
+    ...(root ? ["--ro-bind", "/usr/bin/setpriv", inside.setpriv] : []),
+    ...qemu.libraryDirectories.flatMap((directory, i) => ["--ro-bind", directory, own[i] ?? ""]),
+    ...(own.length === 0 ? [] : ["--setenv", "LD_LIBRARY_PATH", own.join(":")]),
+    ...qemu.dataDirectories.flatMap((directory, i) => ["--ro-bind", directory, `/vmm/data${i}`]),
+  ];
+}
+
+/** Only while a template is made are memory and disk writable. */
+function fileBinds(spec: MachineSpec): string[] {
+  const { rootDisk, memfile, boot } = spec;
+  const building = memfile.mode === "build" ? "--bind" : "--ro-bind";
+  return [
+    ...["--bind", spec.directory, inside.directory],
+    ...["--bind", spec.socketDirectory, inside.sockets],
+    ...[building, memfile.path, inside.memfile],
+    ...["--ro-bind", spec.agentDisk, inside.agentDisk],
+    ...(rootDisk.kind === "raw"
+      ? ["--bind", rootDisk.path, inside.rawDisk]
+      : // The directory, not the socket: that of a restarted daemon is another one.
+        ["--ro-bind", path.dirname(rootDisk.nbdSocket), inside.nbd]),
+    ...(boot === undefined
+      ? []
+      : ["--ro-bind", boot.kernel, inside.kernel, "--ro-bind", boot.initrd, inside.initrd]),
+  ];
+}
+
+function seenPaths(spec: MachineSpec, { qemu }: MachineHost): SeenPaths {
+  const { rootDisk } = spec;
+  return {
+    ...inside,
+    rootDisk: rootDisk.kind === "raw" ? inside.rawDisk : `${inside.nbd}/${path.basename(rootDisk.nbdSocket)}`,
+    dataDirectories: qemu.dataDirectories.map((_, i) => `/vmm/data${i}`),
+  };
+}
+
+/** How a file in the machine's own directory is called inside. */
+export function insideDirectory(name: string): string {
+  return `${inside.directory}/${name}`;
+}

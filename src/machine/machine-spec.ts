@@ -1,0 +1,51 @@
+/** What the host runs machines with. */
+export interface Accelerator {
+  readonly kind: "kvm" | "tcg";
+  /** Why this one, as a sentence for people. */
+  readonly reason: string;
+}
+
+/** A machine as a plain value: what it is made of, not how it is started. Paths are the host's. */
+export interface MachineSpec {
+  readonly id: string;
+  /** Of this machine alone and writable for it: overlay, snapshot, log. */
+  readonly directory: string;
+  /** Of this machine alone and short: a Unix socket's path holds 107 bytes. */
+  readonly socketDirectory: string;
+  readonly vcpus: number;
+  readonly memoryBytes: number;
+  readonly accelerator: Accelerator["kind"];
+  /** `build`: shared and written; `restore`: mapped privately, never written. */
+  readonly memfile: { readonly path: string; readonly mode: "build" | "restore" };
+  readonly rootDisk: RootDisk;
+  readonly agentDisk: string;
+  /** For a boot. The frequency of the time stamp counter is needed under emulation. */
+  readonly boot?: {
+    readonly kernel: string;
+    readonly initrd: string;
+    readonly tscKhz?: number;
+    readonly arguments?: string;
+  };
+  /** For a restore: the file with the device state. */
+  readonly snapfile?: string;
+  /** The user and group it runs as, where the daemon is root. */
+  readonly uid?: number;
+}
+
+export type RootDisk =
+  | { readonly kind: "raw"; readonly path: string }
+  /** An overlay in `directory`, over a read-only export on a Unix socket. */
+  | { readonly kind: "overlay"; readonly name: string; readonly nbdSocket: string };
+
+/** Names below `socketDirectory`. */
+export const qmpSocketName = "qmp";
+export const channelSocketName = "agent";
+/** The standard error of the VMM, below `directory`. */
+export const lastWordsName = "vmm.log";
+/** The console of a machine that boots, below `directory`. */
+export const consoleName = "console.log";
+
+/** What marks a VMM's command line as ours; an argument of its own. */
+export function markerOf(id: string): string {
+  return `larder-${id}`;
+}

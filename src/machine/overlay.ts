@@ -1,0 +1,36 @@
+import { execFile } from "node:child_process";
+import { access, copyFile, mkdir, rename } from "node:fs/promises";
+import path from "node:path";
+import { promisify } from "node:util";
+import { Failure } from "../base/failure.ts";
+
+/** Clusters of this size cost nothing against smaller ones: 1 % of what a guest writes. */
+const clusterBytes = 65536;
+
+/**
+ * Puts an empty overlay for a device of `bytes` bytes at `target`. Empty overlays of one size are all the same:
+ * the first one is made and kept in `directory`, the others are copies (0.4 ms instead of 32).
+ */
+export async function createOverlay(directory: string, target: string, bytes: number): Promise<void> {
+  const prepared = path.join(directory, `empty-${bytes}.qcow2`);
+  const known = await access(prepared).then(
+    () => true,
+    () => false,
+  );
+  if (!known) await prepare(prepared, bytes);
+  await copyFile(prepared, target);
+}
+
+async function prepare(prepared: string, bytes: number): Promise<void> {
+  await mkdir(path.dirname(prepared), { recursive: true, mode: 0o700 });
+  const temporary = `${prepared}.${process.pid}-${prepared.length}-${Date.now()}`;
+  const options = ["-q", "-f", "qcow2", "-o", `cluster_size=${clusterBytes}`];
+  try {
+    await promisify(execFile)("qemu-img", ["create", ...options, temporary, String(bytes)]);
+  } catch (error) {
+    throw new Failure("unavailable", "qemu-img could not make an overlay: is qemu-utils installed?", {
+      cause: error,
+    });
+  }
+  await rename(temporary, prepared);
+}
