@@ -152,6 +152,8 @@ describe("the API", () => {
     await using api = await TestApi.start();
     const { status, body } = await api.call("GET", "/nope?x=1");
     assert.deepEqual([status, body], [404, { code: 404, message: "GET /nope is not known" }]);
+    const malformed = await api.call("GET", "/%zz");
+    assert.deepEqual([malformed.status, malformed.body.code], [400, 400]);
   });
 
   it("a sandbox is found, extended, shortened and ended, also by the id of the oldest clients", async () => {

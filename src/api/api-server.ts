@@ -98,6 +98,7 @@ function serverOf(options: ApiServerOptions, api: Handler): Server {
 function addressedBy(request: IncomingMessage) {
   const { headers, socket } = request;
   return {
+    target: request.url ?? "",
     host: headers.host,
     sandboxId: single(headers["e2b-sandbox-id"]),
     sandboxPort: single(headers["e2b-sandbox-port"]),

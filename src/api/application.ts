@@ -30,10 +30,16 @@ export async function application(
   options: ApplicationOptions,
   serverFactory: FastifyServerFactory,
 ): Promise<FastifyInstance> {
-  const app = fastify({ serverFactory, bodyLimit: bodyBytesMax, routerOptions: { maxParamLength: 512 } });
+  const onError = errorHandler(options.logger);
+  const app = fastify({
+    serverFactory,
+    bodyLimit: bodyBytesMax,
+    routerOptions: { maxParamLength: 512 },
+    frameworkErrors: onError,
+  });
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
-  app.setErrorHandler(errorHandler(options.logger));
+  app.setErrorHandler(onError);
   app.setNotFoundHandler((request, reply) => {
     const message = `${request.method} ${request.url.split("?", 1)[0]} is not known`;
     return reply.code(404).send({ code: 404, message });

@@ -5,7 +5,14 @@ import { type Addressed, destinationOf } from "./destination.ts";
 const addressing = { domain: "sbx.test", boundHost: "127.0.0.1" };
 
 function to(host: string | undefined, more: Partial<Addressed> = {}) {
-  const request = { host, sandboxId: undefined, sandboxPort: undefined, localAddress: "127.0.0.1", ...more };
+  const request = {
+    target: "/",
+    host,
+    sandboxId: undefined,
+    sandboxPort: undefined,
+    localAddress: "127.0.0.1",
+    ...more,
+  };
   return destinationOf(request, addressing);
 }
 
@@ -45,6 +52,11 @@ describe("destinationOf", () => {
     assert.equal(status(to("localhost", { sandboxId: "../x", sandboxPort: "1" })), 400);
     assert.equal(status(to("sandbox.sbx.test")), 400);
     assert.equal(status(to(undefined)), 400);
+  });
+
+  it("a target that is no path is refused: it would name another host than the header", () => {
+    assert.equal(status(to("localhost", { target: "http://evil.example/healthz" })), 400);
+    assert.equal(status(to("localhost", { target: "*" })), 400);
   });
 
   it("a foreign host is refused with 421, with sandbox headers too", () => {

@@ -15,6 +15,8 @@ export interface Addressing {
 }
 
 export interface Addressed {
+  /** What stands behind the method in the request's first line. */
+  readonly target: string;
   readonly host: string | undefined;
   readonly sandboxId: string | undefined;
   readonly sandboxPort: string | undefined;
@@ -31,6 +33,8 @@ export const agentPort = 49983;
  * is one of ours: a foreign one means that a web page has pointed its own name at this daemon (DNS rebinding).
  */
 export function destinationOf(request: Addressed, addressing: Addressing): Destination {
+  // A proxy's form of a target names a host of its own, which would have to be believed instead of the header.
+  if (!request.target.startsWith("/")) return refused(400, "the request target must be a path");
   const name = hostName(request.host);
   if (name === undefined) return refused(400, "the Host header is missing or is no host name");
   const { domain } = addressing;

@@ -8,7 +8,7 @@ import { failureStatus, retryAfterSeconds } from "./failure-status.ts";
 /** The shape of every error: clients look at `code` in the body as often as at the status. */
 export const errorBody = z.object({ code: z.int(), message: z.string() });
 
-type ErrorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) => FastifyReply;
+type ErrorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply) => void;
 
 /** Turns what a route threw into an answer. What nobody foresaw is logged in full and told without details. */
 export function errorHandler(logger: Logger): ErrorHandler {
@@ -19,7 +19,7 @@ export function errorHandler(logger: Logger): ErrorHandler {
       logger.error({ method, url, request: request.id, error }, "a request failed");
     }
     if (code === failureStatus.exhausted) void reply.header("retry-after", String(retryAfterSeconds));
-    return reply.code(code).send({ code, message });
+    void reply.code(code).send({ code, message });
   };
 }
 

@@ -13,7 +13,7 @@ export function encodeFrame(message: unknown): Buffer {
 }
 
 /** Yields the messages of a stream; throws when it ends with an error, or without its last frame. */
-export async function* decodeFrames(stream: AsyncIterable<Uint8Array>): AsyncGenerator<unknown> {
+export async function* decodeFrames(stream: AsyncIterable<Uint8Array>): AsyncGenerator {
   let rest: Buffer = Buffer.alloc(0);
   for await (const piece of stream) {
     rest = Buffer.concat([rest, piece]);

@@ -9,10 +9,30 @@ export const declaredMetrics: Readonly<Record<string, MetricDeclaration>> = {
   larder_api_requests_total: counter("Requests to the API", "method", "route", "status"),
   larder_api_request_seconds: seconds("How long requests to the API took", "route"),
   larder_traffic_requests_total: counter("Requests that were passed on into sandboxes", "to", "status"),
+
+  larder_sandboxes: gauge("Sandboxes, whether they start, run or end"),
+  larder_creates_waiting: gauge("Creates that wait for a place"),
+  larder_create_seconds: seconds("From the place in the queue to the answer of the agent"),
+  larder_create_step_seconds: seconds("How long one step of a create took", "step"),
+  larder_sandboxes_ended_total: counter("Sandboxes that ended", "why"),
+  larder_restores_total: counter("Machines restored from a snapshot"),
+  larder_boots_total: counter("Machines booted from their disk"),
+
+  larder_fetches_total: counter("Fetches", "source", "outcome"),
+  larder_fetched_bytes_total: counter("Bytes of chunks that were fetched", "source"),
+  larder_retries_total: counter("Attempts after the first one", "kind"),
+  larder_corrupt_chunks_total: counter("Chunks that were not what their digest says", "source"),
+
+  larder_nbd_reads_total: counter("Reads of disks by machines", "outcome"),
+  larder_nbd_read_bytes_total: counter("Bytes that machines read of their disks"),
 };
 
 function counter(help: string, ...labels: string[]): MetricDeclaration {
   return { kind: "counter", help, labels };
+}
+
+function gauge(help: string, ...labels: string[]): MetricDeclaration {
+  return { kind: "gauge", help, labels };
 }
 
 function seconds(help: string, ...labels: string[]): MetricDeclaration {

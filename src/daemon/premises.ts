@@ -1,0 +1,33 @@
+import { chmod, lstat, mkdir } from "node:fs/promises";
+import path from "node:path";
+import { Failure } from "../base/failure.ts";
+import { FileLock } from "../base/file-lock.ts";
+import { makeRunDirectory, runDirectoryOf } from "./run-directory.ts";
+
+/** A data directory that is this daemon's alone, and the directory for its sockets. */
+export interface Premises extends Disposable {
+  readonly data: string;
+  readonly runDirectory: string;
+}
+
+/**
+ * Makes the directories and locks the data directory. Throws `conflict`, naming the daemon that runs on it, and
+ * `denied` when it belongs to somebody else.
+ */
+export async function enterPremises(data: string, env: NodeJS.ProcessEnv): Promise<Premises> {
+  const uid = process.getuid?.() ?? 0;
+  await mkdir(data, { recursive: true, mode: 0o700 });
+  const { uid: owner } = await lstat(data);
+  if (owner !== uid)
+    throw new Failure("denied", `LARDER_DATA ${data} belongs to user ${owner}, not to ${uid}`);
+  await chmod(data, 0o700);
+  const lock = FileLock.take(path.join(data, "lock"), `the daemon with process id ${process.pid}`);
+  try {
+    const runDirectory = runDirectoryOf(data, { env, uid });
+    await makeRunDirectory(runDirectory, uid);
+    return { data, runDirectory, [Symbol.dispose]: () => lock[Symbol.dispose]() };
+  } catch (error) {
+    lock[Symbol.dispose]();
+    throw error;
+  }
+}
