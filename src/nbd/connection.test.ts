@@ -163,10 +163,11 @@ describe("a connection", () => {
 
   it("survives a device that throws where it should answer", async () => {
     const { device, replies, send } = await modern();
-    device.readNow = () => {
+    const bug = () => {
       throw new Error("a bug");
     };
-    device.extents = device.readNow as never;
+    device.readNow = bug;
+    device.extents = bug;
     await send(requestMessage({ command: read, cookie: 1n, bytes: 1 }));
     await send(requestMessage({ command: blockStatus, cookie: 2n, bytes: 1 }));
     assert.deepEqual(
@@ -226,7 +227,7 @@ describe("a connection's memory", () => {
   });
 
   it("is bounded when the client takes no replies, and all arrive when it does", async () => {
-    const limits = { bytesInFlightMax: 256 * 1024 };
+    const limits = { bytesUntakenMax: 256 * 1024 };
     const made = await modern(ArrayDevice.striped(1 << 20), limits);
     made.client.pause();
     const count = 500;

@@ -5,10 +5,12 @@ export interface NbdLimits {
   /** Length of one read, and of the payload of a write that is about to be refused. */
   readonly requestBytesMax: number;
   /**
-   * Reply bytes of one connection that are being read or wait to be taken. When there are more, its requests
-   * are left in the socket. One request may overshoot it, so that any permitted request can be served.
+   * Bytes of one connection that are being read by the device. When there are more, its requests are left in
+   * the socket. One request may overshoot this and the next limit, so that any permitted request can be served.
    */
   readonly bytesInFlightMax: number;
+  /** The same for reply bytes that the client has yet to take. A few socket buffers; more is only slower. */
+  readonly bytesUntakenMax: number;
   /** Reads of one connection that wait for the device. When there are more, requests are left in the socket. */
   readonly readsInFlightMax: number;
   /** Payload of one option of the handshake. */
@@ -27,6 +29,7 @@ export const defaultLimits: NbdLimits = {
   connectionsMax: 16,
   requestBytesMax: 32 * 1024 * 1024, // what QEMU and libnbd send at most
   bytesInFlightMax: 8 * 1024 * 1024,
+  bytesUntakenMax: 2 * 1024 * 1024,
   readsInFlightMax: 1024,
   optionBytesMax: 16 * 1024,
   optionsMax: 64,

@@ -56,7 +56,8 @@ export class Transmission {
     const { limits, outbox } = this.#o;
     return (
       this.#waiting.size < limits.readsInFlightMax &&
-      this.#waitingBytes + outbox.bytes < limits.bytesInFlightMax
+      this.#waitingBytes < limits.bytesInFlightMax &&
+      outbox.bytes < limits.bytesUntakenMax
     );
   }
 

@@ -16,11 +16,11 @@ export interface LooseConnection {
   readonly logger: MemoryLogger;
   readonly meter: MemoryMeter;
   /** Sends the pieces one by one; after each, everything that can happen does. */
-  send(...pieces: Uint8Array[]): Promise<void>;
+  readonly send: (...pieces: Uint8Array[]) => Promise<void>;
   /** All that came back so far. */
-  received(): Buffer;
+  readonly received: () => Buffer;
   /** True when the server has closed its end. */
-  closed(): boolean;
+  readonly closed: () => boolean;
 }
 
 export function looseConnection(
