@@ -1,0 +1,82 @@
+import type { Clock } from "../base/clock.ts";
+import { Failure } from "../base/failure.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Meter } from "../base/meter.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { WatchedDevice } from "./watched-device.ts";
+
+export interface DiskTroubleOptions {
+  readonly sandbox: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly meter: Meter;
+}
+
+/** The first pause before a stopped machine is told to go on; it doubles each time. */
+const pauseMsFirst = 500;
+const pauseMsMax = 30_000;
+
+/**
+ * A machine stops when its disk cannot be read or written: its guest sees no error, and repeats the request when it goes
+ * on. While it starts, that is a failure; later it is told to go on again and again, until the disk is well.
+ */
+export class DiskTrouble implements Disposable {
+  /** Aborts when the machine stops before it is tolerated, with the reason. */
+  readonly stopped: AbortSignal;
+  readonly #machine: Pick<Machine, "execute" | "onEvent">;
+  readonly #disk: WatchedDevice;
+  readonly #options: DiskTroubleOptions;
+  readonly #stop = new AbortController();
+  readonly #over = new AbortController();
+  #tolerated = false;
+  #timer: Disposable | undefined;
+  #pauseMs = pauseMsFirst;
+
+  constructor(
+    machine: Pick<Machine, "execute" | "onEvent">,
+    disk: WatchedDevice,
+    options: DiskTroubleOptions,
+  ) {
+    this.#machine = machine;
+    this.#disk = disk;
+    this.#options = options;
+    this.stopped = this.#stop.signal;
+    machine.onEvent(({ event, data }) => {
+      if (event === "BLOCK_IO_ERROR" && (data as { action?: string }).action === "stop") this.#onStop();
+    });
+  }
+
+  /** The guest is up: from now on trouble is waited out. */
+  tolerate(): void {
+    this.#tolerated = true;
+  }
+
+  [Symbol.dispose](): void {
+    this.#over.abort();
+    this.#timer?.[Symbol.dispose]();
+  }
+
+  #onStop(): void {
+    if (this.#over.signal.aborted || this.#timer !== undefined) return;
+    const { sandbox, clock, logger, meter } = this.#options;
+    const reason = this.#disk.lastFailure;
+    meter.count("larder_disk_stops_total");
+    if (!this.#tolerated) {
+      const code = reason?.code ?? "unavailable";
+      const words = reason === undefined ? "" : `: ${reason.message}`;
+      this.#stop.abort(
+        new Failure(code, `the guest could not use its disk${words}`, reason && { cause: reason }),
+      );
+      return;
+    }
+    logger.warn({ sandbox, reason: reason?.message, pauseMs: this.#pauseMs }, "a guest waits for its disk");
+    this.#timer = clock.after(this.#pauseMs, () => void this.#goOn());
+    this.#pauseMs = Math.min(2 * this.#pauseMs, pauseMsMax);
+  }
+
+  async #goOn(): Promise<void> {
+    this.#timer = undefined;
+    // A machine that ended meanwhile is noticed elsewhere.
+    await this.#machine.execute("cont", {}, this.#over.signal).catch(() => "it is no more");
+  }
+}

@@ -1,0 +1,151 @@
+import { randomUUID } from "node:crypto";
+import { AgentClient } from "../agent/agent-client.ts";
+import { AgentChannel } from "../agent/channel.ts";
+import { secretBytes } from "../agent/protocol/preamble.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Meter } from "../base/meter.ts";
+import type { Random } from "../base/random.ts";
+import { together } from "../base/together.ts";
+import type { MachineHost } from "../machine/confinement.ts";
+import { Machine } from "../machine/machine.ts";
+import type { MachineSpec } from "../machine/machine-spec.ts";
+import { isAlive } from "../machine/processes.ts";
+import { endedEarly } from "../machine/vmm-process.ts";
+import type { BuildLease, BuildSource } from "./build-source.ts";
+import { DiskTrouble } from "./disk-trouble.ts";
+import type { Guest, LaunchOrder } from "./launcher.ts";
+import { type MachineParts, machineParts } from "./machine-parts.ts";
+import type { Metafile } from "./metafile.ts";
+import { makePlaces, removePlaces } from "./places.ts";
+import { StepTimes } from "./step-times.ts";
+
+export interface LaunchOptions {
+  readonly builds: BuildSource;
+  readonly host: MachineHost;
+  readonly accelerator: MachineSpec["accelerator"];
+  /** Of the host; needed to boot under emulation. */
+  readonly tscKhz: number;
+  /** Where empty overlays are kept to be copied. */
+  readonly overlayDirectory: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly meter: Meter;
+}
+
+/** Bytes from the host that make each restore's random numbers its own. */
+const entropyBytes = 64;
+
+/**
+ * Lease → export and overlay → machine → device state → channel → clock, randomness, name, token, environment: then
+ * the guest may be let in to. What was taken is held, and ends in reverse: at a failure, or when the guest is disposed of.
+ */
+export async function launch(
+  order: LaunchOrder,
+  options: LaunchOptions,
+  signal: AbortSignal,
+): Promise<Guest> {
+  const held = new AsyncDisposableStack();
+  try {
+    return await launchHeld(order, options, held, signal);
+  } catch (error) {
+    await held.disposeAsync().catch((second: unknown) => {
+      options.logger.warn({ sandbox: order.id, error: second }, "a launch that failed did not end in order");
+    });
+    throw error;
+  }
+}
+
+async function launchHeld(
+  order: LaunchOrder,
+  options: LaunchOptions,
+  held: AsyncDisposableStack,
+  signal: AbortSignal,
+): Promise<Guest> {
+  const { builds, clock, meter, random } = options;
+  const steps = new StepTimes(clock, meter);
+  held.defer(() => removePlaces(order));
+  const acquire = (signal: AbortSignal) => builds.acquire(order.build, `sandbox ${order.id}`, signal);
+  const [lease] = await together<[BuildLease, void]>(
+    [
+      async (signal) => held.use(await steps.measure("lease", () => acquire(signal))),
+      () => steps.measure("directories", () => makePlaces(order)),
+    ],
+    signal,
+  );
+  const parts = await machineParts(order, { ...options, lease, steps, held }, signal);
+  const start = () => Machine.start(parts.spec, { ...options.host, clock }, signal);
+  const machine = held.use(await steps.measure("machine", start));
+  order.onProcess(machine.identity);
+  const trouble = held.use(new DiskTrouble(machine, parts.disk, { ...options, sandbox: order.id }));
+  const channelSecret = random.bytes(secretBytes);
+  const awake = AbortSignal.any([signal, trouble.stopped]);
+  const sleeping = { machine, parts, channelSecret, steps, held };
+  const channel = await wake(order, sleeping, options, awake).catch(async (error: unknown) => {
+    // Whatever broke first, a machine that is no more is the reason.
+    if (signal.aborted || isAlive(machine.identity)) throw error;
+    throw endedEarly(await machine.exited);
+  });
+  trouble.tolerate();
+  meter.count(order.how === "restore" ? "larder_restores_total" : "larder_boots_total");
+  return {
+    channel,
+    channelSecret,
+    lost: lossOf(machine, channel),
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+interface Sleeping {
+  readonly machine: Machine;
+  readonly parts: MachineParts;
+  readonly channelSecret: Buffer;
+  readonly steps: StepTimes;
+  readonly held: AsyncDisposableStack;
+}
+
+/** The channel waits at the guest's port while the device state is loaded: the first thing it wakes up to. */
+async function wake(
+  order: LaunchOrder,
+  { machine, parts, channelSecret, steps, held }: Sleeping,
+  { clock, random, logger }: LaunchOptions,
+  signal: AbortSignal,
+): Promise<AgentChannel> {
+  const secret = Buffer.from(parts.metafile.channelSecret, "hex");
+  const options = { path: machine.channelPath, secret, nextSecret: channelSecret, clock, random, logger };
+  const [channel] = await together<[AgentChannel, void]>(
+    [
+      async (signal) => held.use(await steps.measure("channel", () => AgentChannel.connect(options, signal))),
+      async (signal) => {
+        if (order.how === "restore") await steps.measure("restore", () => machine.restore(signal));
+      },
+    ],
+    signal,
+  );
+  const settings = {
+    ...settingsOf(order, parts.metafile),
+    nowMs: clock.now(),
+    entropy: random.bytes(entropyBytes),
+  };
+  await steps.measure("init", () => new AgentClient(channel).init(settings, signal));
+  return channel;
+}
+
+function settingsOf(order: LaunchOrder, { envs, user, workdir }: Metafile) {
+  return {
+    hostname: order.id,
+    bootId: randomUUID(),
+    envVars: { ...envs, ...order.envs, E2B_SANDBOX: "true", E2B_SANDBOX_ID: order.id },
+    defaultUser: user,
+    ...(order.accessToken === undefined ? {} : { accessToken: order.accessToken }),
+    ...(workdir === undefined ? {} : { defaultWorkdir: workdir }),
+  };
+}
+
+/** Resolves, with a sentence, when the machine is no more or its agent has hung up. */
+async function lossOf(machine: Machine, channel: AgentChannel): Promise<string> {
+  await Promise.race([machine.exited, channel.closed]);
+  if (isAlive(machine.identity)) return "its agent hung up";
+  return endedEarly(await machine.exited).message;
+}

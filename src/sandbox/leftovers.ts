@@ -1,0 +1,52 @@
+import { readdir } from "node:fs/promises";
+import path from "node:path";
+import { Failure } from "../base/failure.ts";
+import type { Logger } from "../base/logger.ts";
+import type { SandboxRecords } from "../store/sandbox-records.ts";
+import type { Launcher } from "./launcher.ts";
+
+export interface LeftoversOptions {
+  readonly records: SandboxRecords;
+  readonly launcher: Pick<Launcher, "reap">;
+  readonly directory: string;
+  readonly socketDirectory: string;
+  readonly logger: Logger;
+}
+
+/**
+ * Ends and removes what a daemon that was killed has left; to be called before any sandbox is made. Resolves to how
+ * many there were. What could not be removed keeps its record, for the next start.
+ */
+export async function endLeftovers(options: LeftoversOptions): Promise<number> {
+  const { records, launcher, directory, socketDirectory, logger } = options;
+  const known = await records.all();
+  const remains = new Map(
+    [...(await idsIn(directory)), ...(await idsIn(socketDirectory))].map((id) => [
+      id,
+      { id, directory: path.join(directory, id), socketDirectory: path.join(socketDirectory, id) },
+    ]),
+  );
+  for (const record of known) remains.set(record.id, record);
+  await Promise.all(
+    [...remains.values()].map(async (each) => {
+      try {
+        await launcher.reap(each);
+        await records.delete(each.id);
+        logger.info({ sandbox: each.id }, "ended what a former daemon had left of a sandbox");
+      } catch (error) {
+        logger.error({ sandbox: each.id, error }, "something of a sandbox could not be removed");
+      }
+    }),
+  );
+  return remains.size;
+}
+
+/** The sandboxes that have something in a directory. */
+async function idsIn(directory: string): Promise<string[]> {
+  try {
+    return (await readdir(directory)).filter((name) => /^i[a-z0-9]{20}$/.test(name));
+  } catch (error) {
+    if (Failure.from(error).code === "not_found") return [];
+    throw Failure.from(error);
+  }
+}

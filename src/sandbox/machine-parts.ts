@@ -1,0 +1,134 @@
+import { readFile, truncate, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { Failure } from "../base/failure.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Meter } from "../base/meter.ts";
+import { together } from "../base/together.ts";
+import type { MachineSpec } from "../machine/machine-spec.ts";
+import { createOverlay } from "../machine/overlay.ts";
+import { NbdExport } from "../nbd/nbd-export.ts";
+import type { BuildLease } from "./build-source.ts";
+import type { LaunchOrder } from "./launcher.ts";
+import { type Metafile, parseMetafile } from "./metafile.ts";
+import { exportSocket, giveSocket, machineSockets, memoryName, overlayName } from "./places.ts";
+import type { StepTimes } from "./step-times.ts";
+import { WatchedDevice } from "./watched-device.ts";
+
+export interface PartsOptions {
+  readonly lease: BuildLease;
+  readonly accelerator: MachineSpec["accelerator"];
+  /** Of the host; needed to boot under emulation. */
+  readonly tscKhz: number;
+  /** Where empty overlays are kept to be copied. */
+  readonly overlayDirectory: string;
+  readonly steps: StepTimes;
+  readonly logger: Logger;
+  readonly meter: Meter;
+  /** Gets what has to be given back. */
+  readonly held: AsyncDisposableStack;
+}
+
+/** All that a machine is started from. */
+export interface MachineParts {
+  readonly spec: MachineSpec;
+  readonly metafile: Metafile;
+  readonly disk: WatchedDevice;
+}
+
+/** Fetches, exports and makes, all at once, what a machine is started from. Its directories are there. */
+export async function machineParts(
+  order: LaunchOrder,
+  options: PartsOptions,
+  signal: AbortSignal,
+): Promise<MachineParts> {
+  const { lease, accelerator, steps } = options;
+  const [disk, , agentDisk, metafile, memory] = await together(
+    [
+      (signal) => exportDisk(order, options, signal),
+      () => steps.measure("overlay", () => makeOverlay(order, options)),
+      (signal) => lease.input("agent-disk", signal),
+      (signal) => steps.measure("files", () => readMetafile(order.build, lease, signal)),
+      (signal) =>
+        order.how === "restore" ? restoredMemory(options, signal) : bootedMemory(order, lease, signal),
+    ],
+    signal,
+  );
+  const { id, directory, vcpus, memoryBytes, uid } = order;
+  const boot =
+    memory.kernel === undefined
+      ? undefined
+      : {
+          kernel: memory.kernel,
+          initrd: memory.initrd,
+          arguments: metafile.kernelArguments,
+          ...(accelerator === "tcg" ? { tscKhz: options.tscKhz } : {}),
+        };
+  const spec: MachineSpec = {
+    id,
+    directory,
+    socketDirectory: machineSockets(order),
+    vcpus,
+    memoryBytes,
+    accelerator,
+    memfile: memory.memfile,
+    rootDisk: { kind: "overlay", name: overlayName, nbdSocket: exportSocket(order) },
+    agentDisk,
+    ...(boot === undefined ? {} : { boot }),
+    ...(memory.snapfile === undefined ? {} : { snapfile: memory.snapfile }),
+    ...(uid === undefined ? {} : { uid }),
+  };
+  return { spec, metafile, disk };
+}
+
+async function exportDisk(
+  order: LaunchOrder,
+  { lease, steps, held, logger, meter }: PartsOptions,
+  signal: AbortSignal,
+): Promise<WatchedDevice> {
+  await steps.measure("rootfs", () => lease.open("rootfs", signal));
+  const disk = new WatchedDevice(lease.image("rootfs"));
+  const socket = exportSocket(order);
+  await steps.measure("export", async () => {
+    const nbdExport = await NbdExport.listen({ path: socket, device: disk, mode: 0o600, logger, meter });
+    held.defer(() => {
+      // Its only client is gone by then: what is still being read for it is of no use to anybody.
+      nbdExport.destroy(new Failure("cancelled", "the machine has ended"));
+      return nbdExport.close();
+    });
+    await giveSocket(socket, order.uid);
+  });
+  return disk;
+}
+
+async function makeOverlay(order: LaunchOrder, { lease, overlayDirectory }: PartsOptions): Promise<void> {
+  const { rootfs } = lease.manifest;
+  if (rootfs === undefined) throw new Failure("invalid", `build ${order.build} has no disk`);
+  await createOverlay(overlayDirectory, path.join(order.directory, overlayName), rootfs.bytes);
+}
+
+async function readMetafile(build: string, lease: BuildLease, signal: AbortSignal): Promise<Metafile> {
+  return parseMetafile(await readFile(await lease.file("metafile", signal)), build);
+}
+
+async function restoredMemory({ lease, steps }: PartsOptions, signal: AbortSignal) {
+  const [memfile, snapfile] = await together<[string, string]>(
+    [
+      (signal) => steps.measure("memfile", () => lease.memfile(signal)),
+      (signal) => lease.file("snapfile", signal),
+    ],
+    signal,
+  );
+  return { memfile: { path: memfile, mode: "restore" }, snapfile, kernel: undefined } as const;
+}
+
+/** A machine that boots gets memory of its own: a sparse file, gone with the sandbox. */
+async function bootedMemory(order: LaunchOrder, lease: BuildLease, signal: AbortSignal) {
+  const memory = path.join(order.directory, memoryName);
+  const [kernel, initrd] = await together<[string, string]>(
+    [(signal) => lease.input("kernel", signal), (signal) => lease.input("initrd", signal)],
+    signal,
+  );
+  await writeFile(memory, "", { mode: 0o600 });
+  await truncate(memory, order.memoryBytes);
+  return { memfile: { path: memory, mode: "build" }, kernel, initrd, snapfile: undefined } as const;
+}
