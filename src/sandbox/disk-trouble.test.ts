@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Failure } from "../base/failure.ts";
+import { silentLogger } from "../base/logger.ts";
+import { MemoryMeter } from "../base/testing/memory-meter.ts";
+import { VirtualClock } from "../base/testing/virtual-clock.ts";
+import type { QmpEvent } from "../machine/qmp-client.ts";
+import { DiskTrouble } from "./disk-trouble.ts";
+import { WatchedDevice } from "./watched-device.ts";
+
+/** A machine that stops again each time it is told to go on, until its disk is well. */
+class StoppedMachine {
+  readonly told: number[] = [];
+  wellAfter = Infinity;
+  #listener: (event: QmpEvent) => void = () => {};
+  readonly #clock: VirtualClock;
+
+  constructor(clock: VirtualClock) {
+    this.#clock = clock;
+  }
+
+  onEvent(listener: (event: QmpEvent) => void): void {
+    this.#listener = listener;
+  }
+
+  async execute(command: string): Promise<unknown> {
+    assert.equal(command, "cont");
+    this.told.push(this.#clock.now());
+    if (this.told.length < this.wellAfter) this.stop();
+    return {};
+  }
+
+  stop(action = "stop"): void {
+    this.#listener({ event: "BLOCK_IO_ERROR", data: { action } });
+  }
+}
+
+function scene() {
+  const clock = new VirtualClock(0);
+  const meter = new MemoryMeter();
+  const machine = new StoppedMachine(clock);
+  const disk = new WatchedDevice({
+    bytes: 4096,
+    readNow: () => false,
+    read: () => Promise.reject(new Failure("corrupt", "chunk 3 is not what its digest says")),
+    extents: () => [],
+  });
+  const options = { sandbox: "i0", clock, logger: silentLogger, meter };
+  return { clock, meter, machine, disk, trouble: new DiskTrouble(machine, disk, options) };
+}
+
+describe("DiskTrouble", () => {
+  it("ends a start with the reason that the disk knows", async () => {
+    const { disk, machine, trouble } = scene();
+    await assert.rejects(disk.read(0, new Uint8Array(1), new AbortController().signal));
+    machine.stop("report");
+    assert.equal(trouble.stopped.aborted, false, "an error that the guest sees is its own affair");
+    machine.stop();
+    assert.ok(Failure.is(trouble.stopped.reason, "corrupt"));
+    assert.match(String(trouble.stopped.reason), /could not use its disk: chunk 3/);
+  });
+
+  it("is waited out later, told to go on less and less often until the disk is well", async () => {
+    const { clock, machine, meter, trouble } = scene();
+    trouble.tolerate();
+    machine.wellAfter = 4;
+    machine.stop();
+    await clock.advance(60_000);
+    assert.deepEqual(machine.told, [500, 1_500, 3_500, 7_500]);
+    assert.equal(trouble.stopped.aborted, false);
+    assert.equal(meter.get("larder_disk_stops_total"), 4);
+    assert.equal(clock.pending, 0);
+  });
+
+  it("leaves no timer when it is disposed of", async () => {
+    const { clock, machine, trouble } = scene();
+    trouble.tolerate();
+    machine.stop();
+    trouble[Symbol.dispose]();
+    machine.stop();
+    assert.equal(clock.pending, 0);
+  });
+});
