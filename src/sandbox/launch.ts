@@ -112,7 +112,7 @@ async function wake(
   { clock, random, logger }: LaunchOptions,
   signal: AbortSignal,
 ): Promise<AgentChannel> {
-  const secret = Buffer.from(parts.metafile.channelSecret, "hex");
+  const secret = parts.firstSecret;
   const options = { path: machine.channelPath, secret, nextSecret: channelSecret, clock, random, logger };
   const [channel] = await together<[AgentChannel, void]>(
     [

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import { systemClock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
 import { silentLogger } from "../base/logger.ts";
+import { systemRandom } from "../base/random.ts";
 import { assertNothingLeft, takeCensus } from "../base/testing/census.ts";
 import { MemoryMeter } from "../base/testing/memory-meter.ts";
 import type { LaunchOrder } from "./launcher.ts";
@@ -45,18 +46,25 @@ describe("machineParts", () => {
     // An empty overlay of this size is there already: nothing has to be made with QEMU's tools.
     await writeFile(path.join(root, "empty-1048576.qcow2"), "QFI");
     const steps = new StepTimes(systemClock, meter);
-    const common = { accelerator: "tcg", tscKhz: 2_000_000, overlayDirectory: root } as const;
-    return machineParts(order, { lease, steps, held, logger: silentLogger, meter, ...common }, never);
+    const common = {
+      logger: silentLogger,
+      meter,
+      accelerator: "tcg",
+      tscKhz: 2_000_000,
+      overlayDirectory: root,
+    } as const;
+    return machineParts(order, { lease, steps, held, random: systemRandom, ...common }, never);
   }
 
   it("are a memory to be mapped, a device state, and a disk that can be connected to", async () => {
     const census = takeCensus();
     const held = new AsyncDisposableStack();
-    const { spec, metafile } = await parts(new FakeLease(root), held);
+    const { spec, metafile, firstSecret } = await parts(new FakeLease(root), held);
     assert.deepEqual(spec.memfile, { path: path.join(root, "memfile"), mode: "restore" });
     assert.equal(spec.snapfile, path.join(root, "snapfile"));
     assert.equal(spec.boot, undefined);
     assert.equal(metafile.user, "user");
+    assert.equal(firstSecret.toString("hex"), metafile.channelSecret);
     const socket = createConnection(exportSocket(order));
     await new Promise((resolve) => socket.once("connect", resolve));
     socket.destroy();
@@ -70,11 +78,12 @@ describe("machineParts", () => {
   it("are kernel, initrd and a memory of its own when it boots, with the host's clock under emulation", async () => {
     await using held = new AsyncDisposableStack();
     order = { ...order, how: "boot" };
-    const { spec } = await parts(new FakeLease(root), held);
+    const { spec, firstSecret } = await parts(new FakeLease(root), held);
+    assert.equal(firstSecret.length, 16);
     assert.deepEqual(spec.boot, {
       kernel: path.join(root, "kernel"),
       initrd: path.join(root, "initrd"),
-      arguments: "larder.node=--jitless",
+      arguments: `larder.secret=${firstSecret.toString("hex")} larder.node=--jitless`,
       tscKhz: 2_000_000,
     });
     assert.equal(spec.snapfile, undefined);

@@ -3,7 +3,9 @@ import path from "node:path";
 import { Failure } from "../base/failure.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Meter } from "../base/meter.ts";
+import type { Random } from "../base/random.ts";
 import { together } from "../base/together.ts";
+import { secretBytes } from "../agent/protocol/preamble.ts";
 import type { MachineSpec } from "../machine/machine-spec.ts";
 import { createOverlay } from "../machine/overlay.ts";
 import { NbdExport } from "../nbd/nbd-export.ts";
@@ -22,6 +24,7 @@ export interface PartsOptions {
   /** Where empty overlays are kept to be copied. */
   readonly overlayDirectory: string;
   readonly steps: StepTimes;
+  readonly random: Random;
   readonly logger: Logger;
   readonly meter: Meter;
   /** Gets what has to be given back. */
@@ -33,6 +36,8 @@ export interface MachineParts {
   readonly spec: MachineSpec;
   readonly metafile: Metafile;
   readonly disk: WatchedDevice;
+  /** What the agent accepts first: it was snapshotted with it, or is told it as it boots. */
+  readonly firstSecret: Buffer;
 }
 
 /** Fetches, exports and makes, all at once, what a machine is started from. Its directories are there. */
@@ -54,13 +59,18 @@ export async function machineParts(
     signal,
   );
   const { id, directory, vcpus, memoryBytes, uid } = order;
+  const firstSecret =
+    memory.kernel === undefined
+      ? Buffer.from(metafile.channelSecret, "hex")
+      : options.random.bytes(secretBytes);
   const boot =
     memory.kernel === undefined
       ? undefined
       : {
           kernel: memory.kernel,
           initrd: memory.initrd,
-          arguments: metafile.kernelArguments,
+          // The first word of a name counts: the template's own may be among the others.
+          arguments: `larder.secret=${firstSecret.toString("hex")} ${metafile.kernelArguments}`,
           ...(accelerator === "tcg" ? { tscKhz: options.tscKhz } : {}),
         };
   const spec: MachineSpec = {
@@ -77,7 +87,7 @@ export async function machineParts(
     ...(memory.snapfile === undefined ? {} : { snapfile: memory.snapfile }),
     ...(uid === undefined ? {} : { uid }),
   };
-  return { spec, metafile, disk };
+  return { spec, metafile, disk, firstSecret };
 }
 
 async function exportDisk(
