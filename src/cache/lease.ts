@@ -1,0 +1,157 @@
+import type { BlockDevice } from "../base/block-device.ts";
+import { Failure } from "../base/failure.ts";
+import { type Artifact, type FileArtifact, type ImageArtifact, imageArtifacts } from "../build/artifact.ts";
+import { artifactsOf, type InputName, type Manifest } from "../build/manifest.ts";
+import { ImageDevice } from "./image-device.ts";
+import type { OpenImage, Residence } from "./residence.ts";
+
+/** A claim on a residence. While it is held, nothing of the build leaves the shelf. Disposing twice is harmless. */
+export interface Lease extends AsyncDisposable {
+  readonly build: string;
+  readonly manifest: Manifest;
+  /** Settles per artifact: an image's index is there and verified, a file is whole. */
+  open(artifact: Artifact, signal: AbortSignal): Promise<void>;
+  /** Opens all that the manifest names, together; the first to fail for good ends the wait (C5). */
+  openAll(signal: AbortSignal): Promise<void>;
+  /** An opened image as a device whose missing chunks are fetched when read. */
+  image(artifact: ImageArtifact): BlockDevice;
+  /** Path of a small file, verified. */
+  file(artifact: FileArtifact, signal: AbortSignal): Promise<string>;
+  /** Path of the memfile, whole, verified and sealed: it may be mapped. */
+  memfile(signal: AbortSignal): Promise<string>;
+  /** Path of an input, whole and verified. */
+  input(name: InputName, signal: AbortSignal): Promise<string>;
+}
+
+export interface LeaseOptions {
+  readonly residence: Residence;
+  readonly holder: string;
+  readonly since: number;
+  /** Takes a lease on another build for this one: a child holds all builds that its indexes refer to (C14). */
+  readonly acquire: (build: string, signal: AbortSignal) => Promise<HeldLease>;
+  readonly input: (manifest: Manifest, name: InputName, signal: AbortSignal) => Promise<string>;
+  readonly end: (lease: HeldLease) => Promise<void>;
+}
+
+/** The one implementation of a lease; TemplateCache makes and counts them. */
+export class HeldLease implements Lease {
+  readonly holder: string;
+  readonly since: number;
+  readonly #options: LeaseOptions;
+  readonly #ancestors = new Map<string, Promise<HeldLease>>();
+  #ended = false;
+
+  constructor(options: LeaseOptions) {
+    this.#options = options;
+    this.holder = options.holder;
+    this.since = options.since;
+  }
+
+  get build(): string {
+    return this.#options.residence.build;
+  }
+
+  get manifest(): Manifest {
+    return this.#options.residence.manifest;
+  }
+
+  get residence(): Residence {
+    return this.#options.residence;
+  }
+
+  async open(artifact: Artifact, signal: AbortSignal): Promise<void> {
+    this.#checkHeld();
+    if (artifact === "snapfile" || artifact === "metafile") await this.residence.openFile(artifact, signal);
+    else await this.#openImage(artifact, signal);
+  }
+
+  async openAll(signal: AbortSignal): Promise<void> {
+    this.#checkHeld();
+    const together = new AbortController();
+    const either = AbortSignal.any([signal, together.signal]);
+    const waits = artifactsOf(this.manifest).map((artifact) => this.open(artifact, either));
+    try {
+      await Promise.all(waits);
+    } catch (error) {
+      together.abort(new Failure("cancelled", "another artifact of the build failed"));
+      await Promise.allSettled(waits);
+      throw error;
+    }
+  }
+
+  image(artifact: ImageArtifact): BlockDevice {
+    this.#checkHeld();
+    const { index } = this.residence.image(artifact);
+    const images = new Map<string, OpenImage>();
+    const imageOf = (build: string): OpenImage => {
+      const image = images.get(build);
+      if (image === undefined) throw new Failure("internal", `build ${build} is not held by this lease`);
+      return image;
+    };
+    images.set(this.build, this.residence.image(artifact));
+    for (const [build, lease] of this.#opened) images.set(build, lease.residence.image(artifact));
+    return new ImageDevice(index, imageOf, () => this.#checkHeld());
+  }
+
+  file(artifact: FileArtifact, signal: AbortSignal): Promise<string> {
+    this.#checkHeld();
+    return this.residence.openFile(artifact, signal);
+  }
+
+  memfile(signal: AbortSignal): Promise<string> {
+    this.#checkHeld();
+    return this.residence.sealMemfile(signal);
+  }
+
+  input(name: InputName, signal: AbortSignal): Promise<string> {
+    this.#checkHeld();
+    return this.#options.input(this.manifest, name, signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    await this.#options.end(this);
+    for (const ancestor of this.#ancestors.values()) {
+      await ancestor.then((lease) => lease[Symbol.asyncDispose]()).catch(() => {});
+    }
+  }
+
+  /** Leases on ancestors whose image is open. */
+  readonly #opened = new Map<string, HeldLease>();
+
+  async #openImage(artifact: ImageArtifact, signal: AbortSignal): Promise<void> {
+    const { index } = await this.residence.openImage(artifact, signal);
+    for (const build of index.builds()) {
+      if (build === this.build) continue;
+      const lease = await this.#ancestor(build, signal);
+      await lease.residence.openImage(artifact, signal);
+      this.#opened.set(build, lease);
+    }
+  }
+
+  async #ancestor(build: string, signal: AbortSignal): Promise<HeldLease> {
+    const held = this.#ancestors.get(build) ?? this.#options.acquire(build, signal);
+    this.#ancestors.set(build, held);
+    try {
+      return await held;
+    } catch (error) {
+      if (this.#ancestors.get(build) === held) this.#ancestors.delete(build); // a failure is not kept
+      throw error;
+    }
+  }
+
+  #checkHeld(): void {
+    if (this.#ended)
+      throw new Failure("internal", `the lease of ${this.holder} on build ${this.build} has ended`);
+  }
+}
+
+/** For reports. */
+export function artifactStates(residence: Residence): Record<Artifact, string> {
+  const states = [...imageArtifacts, "snapfile", "metafile"] as const;
+  return Object.fromEntries(states.map((artifact) => [artifact, residence.stateOf(artifact)])) as Record<
+    Artifact,
+    string
+  >;
+}
