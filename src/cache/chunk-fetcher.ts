@@ -3,7 +3,7 @@ import { abortable, ignore } from "../base/abortable.ts";
 import { Failure } from "../base/failure.ts";
 import { chunkBytes, requestChunksMax } from "../build/artifact.ts";
 import type { ChunkSource } from "../build/chunk-source.ts";
-import { isZero } from "../build/pack-image.ts";
+import { isZero } from "../build/is-zero.ts";
 import type { CacheTools } from "./cache-tools.ts";
 import { type ChunkFile, nameOf } from "./chunk-file.ts";
 import type { Reservation, Room } from "./room.ts";

@@ -70,6 +70,8 @@ export class TemplateCache implements AsyncDisposable {
       shelf.journal,
       shelf.remembered.blobs,
     );
+    const { room, blobs, tools } = { room: this.#room, blobs: this.#blobs, tools: this.#tools };
+    this.#evictor = new Evictor({ ...options, entries: this.#entries, shelf, room, blobs, tools });
   }
 
   /** Takes the shelf and believes what its journal says. Throws `conflict` when another process owns it. */
