@@ -11,8 +11,8 @@ export interface Ext4Options {
   readonly journalMib: number;
   /** The file system's own name; a fixed one makes images comparable. */
   readonly uuid: string;
-  /** Put before each command: what makes an ordinary user look like root, or nothing. */
-  readonly prefix?: readonly string[];
+  /** Whose files these are is kept, also where they are those of lent users. */
+  readonly asRoot?: boolean;
 }
 
 /** All times in the images, in seconds since 1970: 2024-01-01. Any would do that does not change. */
@@ -24,14 +24,13 @@ export const imageTime = 1_704_067_200;
  * would write to the disk while a snapshot is taken.
  */
 export async function makeExt4(options: Ext4Options, signal: AbortSignal): Promise<void> {
-  const { source, image, bytes, journalMib, uuid, prefix = [] } = options;
+  const { source, image, bytes, journalMib, uuid, asRoot = false } = options;
   await writeFile(image, "");
   await truncate(image, bytes);
   const journal = journalMib === 0 ? ["-O", "^has_journal,^resize_inode"] : ["-J", `size=${journalMib}`];
   const extended = `lazy_itable_init=0,lazy_journal_init=0,nodiscard,root_owner=0:0,hash_seed=${uuid}`;
   const args = ["-q", "-F", "-t", "ext4", "-b", "4096", "-m", "0", ...journal, "-U", uuid, "-E", extended];
-  const [command = "mke2fs", ...rest] = [...prefix, "mke2fs", ...args, "-d", source, image];
-  await runCommand(command, rest, { env: fixedTime }, signal);
+  await runCommand("mke2fs", [...args, "-d", source, image], { env: fixedTime, asRoot }, signal);
 }
 
 /**

@@ -17,7 +17,7 @@ export async function readHostSystem(etc = "/etc"): Promise<HostSystem> {
 
 async function readSources(apt: string): Promise<AptSource[]> {
   const folder = path.join(apt, "sources.list.d");
-  const names = (await readdir(folder).catch(() => [])).sort();
+  const names = (await readdir(folder).catch((): string[] => [])).sort();
   const sources = parseOneLineSources(await textOf(path.join(apt, "sources.list")));
   for (const name of names) {
     const text = await textOf(path.join(folder, name));

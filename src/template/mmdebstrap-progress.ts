@@ -1,6 +1,6 @@
 /** How far mmdebstrap is, from the lines that it and the programs below it print. */
 export class MmdebstrapProgress {
-  #phase: Phase = { from: 0, to: 0.05 };
+  #phase: Phase = { from: 0, to: 0.05, linesEach: 1 };
   #packages = 0;
   #lines = 0;
   #fraction = 0;
@@ -19,9 +19,8 @@ export class MmdebstrapProgress {
     if (work === null) return undefined;
     this.#lines += 1;
     const [, verb = "fetching", worked, fetched] = work;
-    const { from, to } = this.#phase;
-    // Each package is fetched once; when installed it is unpacked and set up.
-    const expected = Math.max(1, this.#packages * (verb === "fetching" ? 1 : 2));
+    const { from, to, linesEach } = this.#phase;
+    const expected = Math.max(1, this.#packages * linesEach);
     return this.#tell(
       `${verb.toLowerCase()} ${worked ?? fetched ?? ""}`,
       from + (to - from) * Math.min(1, this.#lines / expected),
@@ -37,14 +36,40 @@ export class MmdebstrapProgress {
 interface Phase {
   readonly from: number;
   readonly to: number;
+  /** A package is told of when it is fetched, unpacked, set up: as many of these as belong to the phase. */
+  readonly linesEach: number;
 }
 
 /** Which share of the time each phase takes, as measured. */
 const phases: readonly (Phase & { begins: string; detail: string })[] = [
-  { begins: "I: running apt-get update", detail: "reading lists of packages", from: 0, to: 0.05 },
-  { begins: "I: downloading packages", detail: "fetching packages", from: 0.05, to: 0.15 },
-  { begins: "I: extracting archives", detail: "unpacking the first packages", from: 0.15, to: 0.2 },
-  { begins: "I: installing essential packages", detail: "installing essential packages", from: 0.2, to: 0.5 },
-  { begins: "I: installing remaining packages", detail: "installing the others", from: 0.5, to: 0.96 },
-  { begins: "I: cleaning package lists", detail: "cleaning up", from: 0.96, to: 1 },
+  {
+    begins: "I: running apt-get update",
+    detail: "reading lists of packages",
+    from: 0,
+    to: 0.05,
+    linesEach: 1,
+  },
+  { begins: "I: downloading packages", detail: "fetching packages", from: 0.05, to: 0.15, linesEach: 1 },
+  {
+    begins: "I: extracting archives",
+    detail: "unpacking the first packages",
+    from: 0.15,
+    to: 0.2,
+    linesEach: 1,
+  },
+  {
+    begins: "I: installing essential packages",
+    detail: "installing essential packages",
+    from: 0.2,
+    to: 0.5,
+    linesEach: 2,
+  },
+  {
+    begins: "I: installing remaining packages",
+    detail: "installing the others",
+    from: 0.5,
+    to: 0.96,
+    linesEach: 3,
+  },
+  { begins: "I: cleaning package lists", detail: "cleaning up", from: 0.96, to: 1, linesEach: 1 },
 ];

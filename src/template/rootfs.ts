@@ -50,9 +50,7 @@ export async function provideRootDisk(
     await rename(temporary, directory);
     return image;
   } finally {
-    // What is left may belong to the users of a user namespace, which only its root may delete.
-    const [command = "rm", ...args] = [...asRoot(), "rm", "-rf", "--one-file-system", temporary];
-    await runCommand(command, args, {}, AbortSignal.timeout(60_000));
+    await remove([temporary], AbortSignal.timeout(60_000));
   }
 }
 
@@ -74,14 +72,17 @@ async function make(
     const told = progress.next(line);
     if (told !== undefined) tell(told.detail, told.fraction * 0.98);
   };
-  const [command = "mmdebstrap", ...rest] = [...asRoot(), "mmdebstrap", ...args];
-  await runCommand(command, rest, { onLine, env: { DEBIAN_FRONTEND: "noninteractive" } }, signal);
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
+  await runCommand("mmdebstrap", args, { onLine, env, asRoot: true }, signal);
   tell("making the file system", 0.98);
   const { diskBytes, journalMib } = baseRecipe;
   const image = path.join(directory, "rootfs.ext4");
-  await makeExt4({ source: root, image, bytes: diskBytes, journalMib, uuid, prefix: asRoot() }, signal);
-  const [remove = "rm", ...removeArgs] = [...asRoot(), "rm", "-rf", "--one-file-system", root, sources];
-  await runCommand(remove, removeArgs, {}, signal);
+  await makeExt4({ source: root, image, bytes: diskBytes, journalMib, uuid, asRoot: true }, signal);
+  await remove([root, sources], signal);
+}
+
+async function remove(places: readonly string[], signal: AbortSignal): Promise<void> {
+  await runCommand("rm", ["-rf", "--one-file-system", ...places], { asRoot: true }, signal);
 }
 
 interface Places {
@@ -130,9 +131,4 @@ const leaveOut =
 /** mmdebstrap splits the arguments of its own hooks like a shell. */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
-}
-
-/** What makes an ordinary user root in a user namespace of its own, with the users that /etc/subuid lends it. */
-function asRoot(): string[] {
-  return process.getuid?.() === 0 ? [] : ["unshare", "--mount", "--map-auto", "--map-root-user", "--"];
 }

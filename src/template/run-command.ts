@@ -10,6 +10,11 @@ export interface CommandOptions {
   readonly input?: string;
   /** Called with every line of standard error and, unless it is collected, standard output. */
   readonly onLine?: (line: string) => void;
+  /**
+   * Runs it as root: for an ordinary user, root of a user namespace with the users that /etc/subuid lends. Files of
+   * those users can only be deleted this way again.
+   */
+  readonly asRoot?: boolean;
 }
 
 /** How many of its last lines a failed command is quoted with. */
@@ -28,7 +33,11 @@ export async function runCommand(
 ): Promise<Buffer> {
   signal.throwIfAborted();
   const env = { ...process.env, LC_ALL: "C.UTF-8", PATH: searchedFolders(), ...options.env };
-  const child = spawn(command, args, { env, ...(options.cwd === undefined ? {} : { cwd: options.cwd }) });
+  const [program, programArgs] = options.asRoot === true ? asRoot(command, args) : [command, args];
+  const child = spawn(program, programArgs, {
+    env,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
   const lastLines: string[] = [];
   const onLine = (line: string) => {
     if (line.trim() !== "") lastLines.push(line);
@@ -52,6 +61,11 @@ export async function runCommand(
   } finally {
     signal.removeEventListener("abort", stop);
   }
+}
+
+function asRoot(command: string, args: readonly string[]): [string, readonly string[]] {
+  if (process.getuid?.() === 0) return [command, args];
+  return ["unshare", ["--mount", "--map-auto", "--map-root-user", "--", command, ...args]];
 }
 
 /** Resolves to undefined when it ended well, else to how it ended. */

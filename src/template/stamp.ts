@@ -12,12 +12,12 @@ export interface Stamp<Facts> {
 const stampName = "stamp.json";
 
 /** Digests everything in `directory`, then writes the stamp, in a way that survives a crash. */
-export async function writeStamp<Facts>(directory: string, facts: Facts, signal: AbortSignal): Promise<void> {
+export async function writeStamp(directory: string, facts: object, signal: AbortSignal): Promise<void> {
   const files = await digestsOf(directory, signal);
   const temporary = path.join(directory, `${stampName}.new`);
   const file = await open(temporary, "w");
   try {
-    await file.writeFile(JSON.stringify({ facts, files } satisfies Stamp<Facts>, null, 1));
+    await file.writeFile(JSON.stringify({ facts, files } satisfies Stamp<object>, null, 1));
     await file.sync();
   } finally {
     await file.close();

@@ -1,0 +1,108 @@
+import path from "node:path";
+import { bundleGuest } from "../agent/bundle-guest.ts";
+import { Failure } from "../base/failure.ts";
+import { machineShape } from "../machine/machine-shape.ts";
+import type { TemplateRecords } from "../store/template-records.ts";
+import { aptOnce } from "./apt-download.ts";
+import { provideInputs, qemuStep } from "./base-inputs.ts";
+import { type BaseCandidate, planBase } from "./base-plan.ts";
+import { baseRecipe, recipeDigest } from "./base-recipe.ts";
+import type { Base, BaseHost } from "./base-types.ts";
+import { lockCache } from "./cache-lock.ts";
+import { type DebianChoice, debianSources } from "./debian-sources.ts";
+import { FailedRestores } from "./failed-restores.ts";
+import { readHostSystem } from "./host-system.ts";
+import { type MakeOptions, makeFirstThatRuns } from "./make-base.ts";
+import { workplace } from "./workplace.ts";
+
+export interface BuildBaseOptions
+  extends Omit<MakeOptions, "host" | "recipe" | "failures" | "inputs" | "machineId"> {
+  /** `LARDER_CACHE`: downloads and the root disk, perhaps shared with others. */
+  readonly cacheDirectory: string;
+  readonly debian: DebianChoice;
+  /** `anew`: with the newest packages, although nothing asks for it. */
+  readonly when: "if needed" | "anew";
+  /** Called when there should be a QEMU; throws `not_found` when there is none yet. */
+  readonly host: () => Promise<BaseHost>;
+  /** False when KVM was demanded: then emulation is no way out. */
+  readonly mayEmulate: boolean;
+  readonly templates: Pick<TemplateRecords, "find" | "publish">;
+}
+
+/**
+ * Sees to it that there is a template `base` for this machine: makes it when there is none, or when its recipe or the
+ * machine's shape has changed. Each step is told. What broke off is taken up again where the cache of downloads is.
+ */
+export async function buildBase(options: BuildBaseOptions, signal: AbortSignal): Promise<Base> {
+  const { cacheDirectory, clock, onProgress, debian, when } = options;
+  const sources = debianSources(await readHostSystem(), debian);
+  const agent = await bundleGuest();
+  const facts: Facts = {
+    recipe: await recipeDigest(sources.suite, agent),
+    failures: new FailedRestores(path.join(path.dirname(options.directory), "failed-restores.json")),
+  };
+  if (when === "if needed") {
+    const kept = await whatThereIs(options, facts);
+    if (kept !== undefined) return kept;
+  }
+  const onWait = (detail: string) => onProgress({ step: "waiting", detail, seconds: 0, done: false });
+  using _lock = await lockCache(cacheDirectory, clock, onWait, signal);
+  const apt = aptOnce(cacheDirectory, () => Promise.resolve(sources), signal);
+  const downloads = { cacheDirectory, apt, refresh: when === "anew" };
+  if (when === "if needed" && (await isOfRecipe(options, facts.recipe))) {
+    // All that may be missing is the QEMU by which to tell whether it is for this machine.
+    await qemuStep({ downloads, clock, onProgress }, signal);
+    const kept = await whatThereIs(options, facts);
+    if (kept !== undefined) return kept;
+  }
+  await using place = await workplace(options, signal);
+  const { directory } = place;
+  const inputs = await provideInputs({ downloads, sources, agent, directory, clock, onProgress }, signal);
+  const host = await options.host();
+  const candidates = await candidatesOf(host, options.mayEmulate, facts);
+  const wanted = candidates.filter(({ failed }) => !failed || when === "anew");
+  const shapes = (wanted.length > 0 ? wanted : candidates.slice(-1)).map(({ shape }) => shape);
+  return makeFirstThatRuns({ ...options, ...facts, ...place, inputs, host }, shapes, signal);
+}
+
+interface Facts {
+  readonly recipe: string;
+  readonly failures: FailedRestores;
+}
+
+/** The template as it is, if it is what this machine needs. */
+async function whatThereIs(options: BuildBaseOptions, facts: Facts): Promise<Base | undefined> {
+  const host = await options.host().catch((error: unknown) => {
+    if (Failure.is(error, "not_found")) return undefined;
+    throw error;
+  });
+  if (host === undefined) return undefined;
+  const candidates = await candidatesOf(host, options.mayEmulate, facts);
+  const builds = (await options.templates.find(baseRecipe.name))?.builds ?? [];
+  const plan = planBase({ recipe: facts.recipe, candidates, builds });
+  if (plan.kind === "make") {
+    const detail = `is to be made: ${plan.because}`;
+    options.onProgress({ step: "template base", detail, seconds: 0, done: false });
+    return undefined;
+  }
+  const { id: build, shape, coldBoot } = plan.build;
+  return { build, accelerator: shape?.accelerator ?? host.accelerator.kind, coldBoot };
+}
+
+async function isOfRecipe({ templates }: BuildBaseOptions, recipe: string): Promise<boolean> {
+  const found = await templates.find(baseRecipe.name);
+  return found?.builds.some((build) => build.recipe === recipe) === true;
+}
+
+/** What `base` can be made for on this host, the preferred first: KVM if there is, then emulation if that is allowed. */
+async function candidatesOf(host: BaseHost, mayEmulate: boolean, facts: Facts): Promise<BaseCandidate[]> {
+  const { accelerator, machines, tscKhz } = host;
+  const { memoryBytes, vcpus } = baseRecipe;
+  const kinds = accelerator.kind === "kvm" && mayEmulate ? (["kvm", "tcg"] as const) : [accelerator.kind];
+  const shapes = kinds.map((kind) =>
+    machineShape(machines.qemu, { accelerator: kind, vcpus: vcpus[kind], memoryBytes }, tscKhz),
+  );
+  return Promise.all(
+    shapes.map(async (shape) => ({ shape, failed: await facts.failures.has(facts.recipe, shape) })),
+  );
+}
