@@ -1,51 +1,15 @@
 import assert from "node:assert/strict";
-import { afterEach, describe, it } from "node:test";
+import { describe, it } from "node:test";
 import { Failure } from "../base/failure.ts";
 import { settled } from "../base/testing/virtual-clock.ts";
 import { command, commandFlag, errno, magic, option } from "./protocol.ts";
 import { ArrayDevice } from "./testing/array-device.ts";
-import { looseConnection, type LooseConnection } from "./testing/loose-connection.ts";
-import { dataOf, type Reply, structuredReplies } from "./testing/reply-parser.ts";
-import { clientFlags, modernHandshake, optionMessage, requestMessage } from "./testing/requests.ts";
+import { connectionsOfTests } from "./testing/connections.ts";
+import { dataOf } from "./testing/reply-parser.ts";
+import { clientFlags, optionMessage, requestMessage } from "./testing/requests.ts";
 
-const { blockStatus, disconnect, read, write } = command;
-const opened: LooseConnection[] = [];
-
-function loose(...args: Parameters<typeof looseConnection>): LooseConnection {
-  const made = looseConnection(...args);
-  opened.push(made);
-  return made;
-}
-
-/** A connection past its handshake, and what came back since. */
-async function modern(...args: Parameters<typeof looseConnection>) {
-  const made = loose(...args);
-  await made.send(...modernHandshake());
-  const from = made.received().length;
-  return { ...made, replies: (): Reply[] => structuredReplies(made.received().subarray(from)) };
-}
-
-/** A gate for each cold read, by offset. */
-function gates(device: ArrayDevice): Map<number, PromiseWithResolvers<void>> {
-  const all = new Map<number, PromiseWithResolvers<void>>();
-  device.hot = false;
-  device.beforeRead = async (offset) => {
-    const gate = Promise.withResolvers<void>();
-    all.set(offset, gate);
-    await gate.promise;
-  };
-  return all;
-}
-
-afterEach(async () => {
-  for (const { connection, clock, device } of opened.splice(0)) {
-    connection.destroy(new Failure("cancelled", "the test is over"));
-    await connection.closed;
-    await settled();
-    assert.equal(device.underWay, 0, "no read is left with the device");
-    assert.equal(clock.pending, 0, "no timer is left");
-  }
-});
+const { blockStatus, read, write } = command;
+const { loose, modern } = connectionsOfTests();
 
 describe("a connection", () => {
   it("answers reads of what is at hand, with holes where long reads meet zeros", async () => {
@@ -88,7 +52,7 @@ describe("a connection", () => {
 
   it("answers in the order in which the device has the bytes", async () => {
     const { device, meter, replies, send } = await modern();
-    const gate = gates(device);
+    const gate = device.gateReads();
     for (const n of [0, 1, 2]) {
       await send(requestMessage({ command: read, cookie: BigInt(n), offset: n * 4096, bytes: 512 }));
     }
@@ -178,7 +142,7 @@ describe("a connection", () => {
 
   it("fails a read that the device does not answer in time", async () => {
     const { clock, device, replies, send } = await modern(undefined, { readTimeoutMs: 5000 });
-    gates(device);
+    device.gateReads();
     await send(requestMessage({ command: read, bytes: 1 }));
     await clock.advance(5000);
     assert.equal(replies()[0]?.errno, errno.EIO);
@@ -189,7 +153,7 @@ describe("a connection's memory", () => {
   it("is bounded while the device is slow: further requests stay in the socket", async () => {
     const limits = { bytesInFlightMax: 64 * 1024, requestBytesMax: 32 * 1024 };
     const { client, device, replies, send } = await modern(ArrayDevice.striped(1 << 20), limits);
-    const gate = gates(device);
+    const gate = device.gateReads();
     const requests = Array.from({ length: 8000 }, (_, n) =>
       requestMessage({ command: read, cookie: BigInt(n), offset: n * 64, bytes: 32 * 1024 }),
     );
@@ -209,7 +173,7 @@ describe("a connection's memory", () => {
 
   it("is bounded when reads are small and many", async () => {
     const { device, replies, send } = await modern(undefined, { readsInFlightMax: 3 });
-    const gate = gates(device);
+    const gate = device.gateReads();
     await send(
       ...[1, 2, 3, 4, 5].map((n) =>
         requestMessage({ command: read, cookie: BigInt(n), offset: n, bytes: 1 }),
@@ -247,97 +211,5 @@ describe("a connection's memory", () => {
       const at = Number(reply.cookie) * 1024;
       assert.deepEqual(dataOf(reply), made.device.data.subarray(at, at + 16 * 1024));
     }
-  });
-});
-
-describe("the end of a connection", () => {
-  it("comes when the handshake takes too long, with one clear line", async () => {
-    const { clock, closed, logger, send } = loose(undefined, { handshakeTimeoutMs: 1000 });
-    await send(clientFlags(), optionMessage(option.list));
-    await clock.advance(999);
-    assert.equal(closed(), false);
-    await clock.advance(1);
-    assert.equal(closed(), true);
-    assert.deepEqual(
-      logger.warnings.map(({ facts }) => (facts as { why: string }).why),
-      ["no request after 1000 ms"],
-    );
-  });
-
-  it("does not come by itself after the handshake", async () => {
-    const { clock, closed } = await modern();
-    await clock.advance(86_400_000);
-    assert.equal(closed(), false);
-  });
-
-  it("comes after ABORT is acknowledged, silently", async () => {
-    const { closed, logger, received, send } = loose();
-    await send(clientFlags(), optionMessage(option.abort));
-    assert.equal(received().readUInt32BE(18 + 12), 1);
-    assert.equal(closed(), true);
-    assert.equal(logger.warnings.length, 0);
-  });
-
-  it("comes after DISCONNECT when what was asked before is answered", async () => {
-    const { closed, device, replies, send } = await modern();
-    const gate = gates(device);
-    await send(requestMessage({ command: read, bytes: 512 }), requestMessage({ command: disconnect }));
-    await send(requestMessage({ command: read, cookie: 2n, bytes: 512 }));
-    assert.equal(closed(), false);
-    gate.get(0)?.resolve();
-    await settled();
-    assert.equal(closed(), true);
-    assert.equal(replies().length, 1, "nothing after DISCONNECT is read");
-  });
-
-  it("comes by close() when what was asked before is answered", async () => {
-    const { closed, connection, device, replies, send } = await modern();
-    const gate = gates(device);
-    await send(requestMessage({ command: read, bytes: 512 }));
-    const closing = connection.close();
-    await settled();
-    assert.equal(closed(), false);
-    gate.get(0)?.resolve();
-    await closing;
-    assert.equal(replies()[0]?.errno, 0);
-  });
-
-  it("comes by close() also when the client never takes the last reply", async () => {
-    const limits = { drainTimeoutMs: 700 };
-    const { client, clock, closed, connection, device, send } = await modern(undefined, limits);
-    client.pause();
-    await send(requestMessage({ command: read, bytes: device.bytes, flags: commandFlag.dontFragment }));
-    const closing = connection.close();
-    await clock.advance(699);
-    assert.equal(closed(), false);
-    await clock.advance(1);
-    await closing;
-  });
-
-  it("aborts the reads of a client that has gone", async () => {
-    const { client, closed, device, logger, send } = await modern();
-    gates(device);
-    await send(requestMessage({ command: read, bytes: 512 }));
-    assert.equal(device.underWay, 1);
-    client.end();
-    await settled();
-    assert.equal(device.underWay, 0);
-    assert.equal(closed(), true);
-    assert.equal(logger.warnings.length, 0);
-  });
-
-  it("waits until the device has let go, after destroy() too", async () => {
-    const { closed, connection, device, send } = await modern();
-    const stubborn = Promise.withResolvers<void>();
-    device.hot = false;
-    device.read = () => stubborn.promise;
-    await send(requestMessage({ command: read, bytes: 512 }));
-    connection.destroy(new Failure("cancelled", "the sandbox ends"));
-    connection.destroy(new Failure("cancelled", "once more"));
-    await settled();
-    assert.equal(closed(), false);
-    stubborn.resolve();
-    await settled();
-    assert.equal(closed(), true);
   });
 });

@@ -66,7 +66,7 @@ export class NbdExport implements AsyncDisposable {
     return this.#closing;
   }
 
-  /** Hangs up at once. Reads under way are aborted with `reason`; `close` still waits until the device has let go of them. */
+  /** Hangs up at once and aborts reads under way. `close` still waits until the device has let go of them. */
   destroy(reason: Error): void {
     for (const client of this.#clients) client.destroy(reason);
     void this.close();

@@ -28,6 +28,18 @@ export class ArrayDevice implements BlockDevice {
     return new ArrayDevice(data);
   }
 
+  /** Makes the device cold and gives a gate for each read that comes, by its offset. */
+  gateReads(): Map<number, PromiseWithResolvers<void>> {
+    const gates = new Map<number, PromiseWithResolvers<void>>();
+    this.hot = false;
+    this.beforeRead = async (offset) => {
+      const gate = Promise.withResolvers<void>();
+      gates.set(offset, gate);
+      await gate.promise;
+    };
+    return gates;
+  }
+
   get bytes(): number {
     return this.data.length;
   }

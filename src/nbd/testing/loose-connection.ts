@@ -57,7 +57,7 @@ export function looseConnection(
   return { connection, client, device, clock, logger, meter, send, received, closed: () => closed };
 }
 
-/** Two ends of a pipe. A kernel copies what is written before it says that it took it; `duplexPair` must be made to. */
+/** Two ends of a pipe. A kernel copies a write before it says that it took it; `duplexPair` must be made to. */
 function copyingPair(): [Duplex, Duplex] {
   const [client, socket] = duplexPair({ allowHalfOpen: true });
   const write = socket._write.bind(socket);
