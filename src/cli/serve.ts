@@ -24,7 +24,7 @@ export async function serveUntilStopped(terminal: Terminal, template: "make" | "
   );
   try {
     printWelcome(daemon, configuration, terminal);
-    await Promise.race([aborted(signal), daemon.failed]);
+    await aborted(signal);
   } finally {
     await daemon.close();
   }
@@ -38,8 +38,9 @@ function quieter(configuration: Configuration, { env, stderr }: Terminal): Confi
 }
 
 function printWelcome(daemon: Daemon, { data }: Configuration, terminal: Terminal): void {
-  const { url, apiKey } = daemon;
+  const { url, apiKey, accelerator } = daemon.facts;
   printLine(terminal, `\nLarder is ready at ${url}`);
+  printLine(terminal, `Virtual machines run with ${accelerator.reason}`);
   printLine(terminal, `The API key is ${apiKey} (kept in ${data}/api-key)`);
   printLine(terminal, "Paste these lines into another terminal, then use the e2b package as ever:\n");
   terminal.stdout.write(exportLines(variablesFor({ url, apiKey })));

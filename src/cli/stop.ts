@@ -1,7 +1,8 @@
 import { systemClock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
 import { readConfiguration } from "../daemon/configuration.ts";
-import { findDaemon, isAlive } from "../daemon/presence.ts";
+import { findDaemon } from "../daemon/presence.ts";
+import { isAlive } from "../machine/processes.ts";
 import { type Command, printLine } from "./command.ts";
 import { hostFacts } from "./host-facts.ts";
 

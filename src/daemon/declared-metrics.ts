@@ -17,6 +17,7 @@ export const declaredMetrics: Readonly<Record<string, MetricDeclaration>> = {
   larder_sandboxes_ended_total: counter("Sandboxes that ended", "why"),
   larder_restores_total: counter("Machines restored from a snapshot"),
   larder_boots_total: counter("Machines booted from their disk"),
+  larder_disk_stops_total: counter("Machines that their VMM stopped because a read of their disk failed"),
 
   larder_fetches_total: counter("Fetches", "source", "outcome"),
   larder_fetched_bytes_total: counter("Bytes of chunks that were fetched", "source"),

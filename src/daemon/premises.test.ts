@@ -20,7 +20,7 @@ describe("enterPremises", () => {
     assert.equal((await stat(data)).mode & 0o777, 0o700);
     await assert.rejects(enterPremises(data, env), {
       code: "conflict",
-      message: /held by the daemon with process id \d+$/,
+      message: /held by the daemon with process id \d+; 'larder stop' ends it/,
     });
     first[Symbol.dispose]();
     using _second = await enterPremises(data, env);

@@ -21,7 +21,7 @@ export async function enterPremises(data: string, env: NodeJS.ProcessEnv): Promi
   if (owner !== uid)
     throw new Failure("denied", `LARDER_DATA ${data} belongs to user ${owner}, not to ${uid}`);
   await chmod(data, 0o700);
-  const lock = FileLock.take(path.join(data, "lock"), `the daemon with process id ${process.pid}`);
+  const lock = lockOf(data);
   try {
     const runDirectory = runDirectoryOf(data, { env, uid });
     await makeRunDirectory(runDirectory, uid);
@@ -29,5 +29,15 @@ export async function enterPremises(data: string, env: NodeJS.ProcessEnv): Promi
   } catch (error) {
     lock[Symbol.dispose]();
     throw error;
+  }
+}
+
+function lockOf(data: string): FileLock {
+  try {
+    return FileLock.take(path.join(data, "lock"), `the daemon with process id ${process.pid}`);
+  } catch (error) {
+    if (!Failure.is(error, "conflict")) throw error;
+    const message = `${error.message}; 'larder stop' ends it, or set LARDER_DATA and LARDER_PORT for a second one`;
+    throw new Failure("conflict", message, { cause: error });
   }
 }

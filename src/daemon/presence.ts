@@ -1,8 +1,8 @@
-import { readFileSync } from "node:fs";
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { Failure } from "../base/failure.ts";
+import { isAlive, startTimeOf } from "../machine/processes.ts";
 
 const presence = z.object({
   pid: z.int().positive(),
@@ -36,23 +36,6 @@ export async function findDaemon(data: string): Promise<Presence | undefined> {
   const parsed = text === undefined ? undefined : presence.safeParse(parsedJson(text));
   if (parsed?.success !== true) return undefined;
   return isAlive(parsed.data) ? parsed.data : undefined;
-}
-
-export function isAlive({ pid, startTime }: Pick<Presence, "pid" | "startTime">): boolean {
-  return startTimeOf(pid) === startTime;
-}
-
-/** Field 22 of /proc/PID/stat; undefined when there is no such process, or only its remains. */
-function startTimeOf(pid: number): string | undefined {
-  let stat: string;
-  try {
-    stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  } catch {
-    return undefined;
-  }
-  // The name in parentheses may hold anything, parentheses too: what follows the last one is plain.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields[0] === "Z" ? undefined : fields[19];
 }
 
 function parsedJson(text: string): unknown {

@@ -1,0 +1,38 @@
+import type { ApiServerOptions } from "../api/api-server.ts";
+import type { Sandboxes } from "../sandbox/sandboxes.ts";
+import { templateService } from "./template-service.ts";
+import { agentVersion, type Builds, type Ground } from "./wiring.ts";
+
+/** A create may have to wait for its place, and for a bucket that is away. */
+const startMsMax = 120_000;
+/** Requests under way get this long when the daemon stops. */
+const closeMsMax = 1500;
+
+/** What the API may see of the rooms below it. */
+export function apiRooms(
+  { configuration, clock, logger, metrics }: Ground,
+  { store, cache }: Builds,
+  sandboxes: Sandboxes,
+): Omit<ApiServerOptions, "boundHost" | "port" | "version"> {
+  return {
+    ...{ sandboxes, clock, logger, meter: metrics, startMsMax, closeMsMax },
+    domain: configuration.domain,
+    templates: templateService(store.templates, agentVersion),
+    keys: store.apiKeys,
+    admin: cache,
+    inspect: {
+      report: async () => {
+        const { sandboxes: present, ...admission } = sandboxes.inspect() as { sandboxes: { id: string }[] };
+        const owners = present.map(({ id }) => id);
+        return { owners, sandboxes: present, admission, cache: cache.inspect() };
+      },
+    },
+    exposition: {
+      contentType: metrics.contentType,
+      text: () => {
+        cache.measure();
+        return metrics.text();
+      },
+    },
+  };
+}

@@ -1,0 +1,85 @@
+import path from "node:path";
+import { Failure } from "../base/failure.ts";
+import { randomId } from "../base/random-id.ts";
+import type { Proof } from "../template/base-types.ts";
+import { buildBase, type BuildBaseOptions } from "../template/build-base.ts";
+import type { OnProgress } from "../template/progress.ts";
+import { findHost, type Host } from "./host.ts";
+import { proveGuest } from "./prove-guest.ts";
+import { type Builds, type Ground, usersFor, wireLauncher } from "./wiring.ts";
+
+export interface BaseWish {
+  readonly when: BuildBaseOptions["when"];
+  readonly onProgress: OnProgress;
+}
+
+/** Sees to it that there is a template `base` that runs here; returns the host as it runs it. */
+export async function provideBase(
+  ground: Ground,
+  builds: Builds,
+  { when, onProgress }: BaseWish,
+  signal: AbortSignal,
+): Promise<Host> {
+  const { configuration, premises, clock, random, logger } = ground;
+  const { data, cache, debianMirror, debianSuite, accel } = configuration;
+  let found: Host | undefined;
+  const host = async () => (found ??= await findHost(configuration));
+  using uid = process.getuid?.() === 0 ? usersFor(data).take() : undefined;
+  const base = await buildBase(
+    {
+      ...{ when, host, onProgress, clock, random, logger, cacheDirectory: cache, uid: uid?.uid },
+      ...{ bucket: builds.bucket, templates: builds.store.templates, mayEmulate: accel !== "kvm" },
+      debian: { mirror: debianMirror, suite: debianSuite },
+      directory: path.join(data, "template", "base"),
+      socketDirectory: path.join(premises.runDirectory, "template"),
+      prove: async (proof, signal) =>
+        prove(ground, builds, runAs(await host(), proof.accelerator), proof, signal),
+    },
+    signal,
+  );
+  return runAs(await host(), base.accelerator);
+}
+
+/** The host as `serve` finds it: with the template that is there. */
+export async function needBase(ground: Ground, { store }: Builds): Promise<Host> {
+  if ((await store.templates.find("base")) !== undefined) return await findHost(ground.configuration);
+  throw new Failure(
+    "not_found",
+    "there is no template yet: 'larder up' or 'larder template build base' makes one",
+  );
+}
+
+/** A host whose KVM does not restore its own snapshots runs them with emulation. */
+function runAs(host: Host, kind: Host["accelerator"]["kind"]): Host {
+  if (kind === host.accelerator.kind) return host;
+  return {
+    ...host,
+    accelerator: { kind, reason: "emulation, since no template that KVM restores could be made here" },
+  };
+}
+
+/**
+ * Starts one sandbox of the build, outside of the book-keeping, and ends it. If this process is killed meanwhile, the
+ * next start finds what is left by the names of the directories.
+ */
+async function prove(
+  ground: Ground,
+  builds: Builds,
+  host: Host,
+  proof: Proof,
+  signal: AbortSignal,
+): Promise<void> {
+  const { configuration, premises, random } = ground;
+  const { build, how, vcpus, memoryBytes } = proof;
+  builds.cache.announcePublished(build);
+  using uid = host.machines.root ? usersFor(configuration.data).take() : undefined;
+  const id = `i${randomId(random, 20)}`;
+  const order = {
+    ...{ id, build, how, vcpus, memoryBytes },
+    ...{ envs: {}, accessToken: undefined, uid: uid?.uid, onProcess: () => {} },
+    directory: path.join(configuration.data, "sandboxes", id),
+    socketDirectory: path.join(premises.runDirectory, id),
+  };
+  await using guest = await wireLauncher(ground, builds, host).launch(order, signal);
+  await proveGuest(guest.channel, signal);
+}

@@ -1,0 +1,116 @@
+import { ApiServer } from "../api/api-server.ts";
+import { systemClock } from "../base/clock.ts";
+import { systemRandom } from "../base/random.ts";
+import type { Accelerator } from "../machine/machine-spec.ts";
+import type { OnProgress } from "../template/progress.ts";
+import { readOrMakeApiKey } from "./api-key-file.ts";
+import { apiRooms } from "./api-rooms.ts";
+import { needBase, provideBase } from "./base-template.ts";
+import { claimAddress } from "./claim-address.ts";
+import type { Configuration } from "./configuration.ts";
+import { EndsInOrder } from "./ends-in-order.ts";
+import { openLog } from "./log.ts";
+import { Metrics } from "./metrics.ts";
+import { enterPremises } from "./premises.ts";
+import { announce } from "./presence.ts";
+import { readVersion } from "./version.ts";
+import { type Builds, type Ground, wireBuilds, wireSandboxes } from "./wiring.ts";
+
+export interface DaemonOptions {
+  readonly configuration: Configuration;
+  readonly env: NodeJS.ProcessEnv;
+  readonly onProgress: OnProgress;
+}
+
+/** How long each room may take to end; all of them together take less than `larder stop` waits. */
+const endMsMax = 6000;
+
+interface Facts {
+  readonly url: string;
+  readonly apiKey: string;
+  /** What virtual machines run with, and why. */
+  readonly accelerator: Accelerator;
+}
+
+/** One daemon: everything that serves one data directory. */
+export class Daemon implements AsyncDisposable {
+  readonly facts: Facts;
+  readonly #ends: EndsInOrder;
+
+  private constructor(facts: Facts, ends: EndsInOrder) {
+    this.facts = facts;
+    this.#ends = ends;
+  }
+
+  /**
+   * Resolves when it answers requests. `template` says what to do when there is none for this host: make it, or
+   * throw `not_found`. Nothing is left of a start that failed or was aborted.
+   */
+  static async start(
+    options: DaemonOptions & { readonly template: "make" | "need" },
+    signal: AbortSignal,
+  ): Promise<Daemon> {
+    const { configuration, onProgress, template } = options;
+    const { host: boundHost, port } = configuration;
+    return await withBuilds(options, async (ground, builds, ends) => {
+      await claimAddress(boundHost, port);
+      const wish = { when: "if needed", onProgress } as const;
+      const host = await (template === "make"
+        ? provideBase(ground, builds, wish, signal)
+        : needBase(ground, builds));
+      const apiKey = configuration.apiKey ?? (await readOrMakeApiKey(configuration.data, systemRandom));
+      await builds.store.apiKeys.set("local", apiKey);
+      const sandboxes = await wireSandboxes(ground, builds, host, ends);
+      signal.throwIfAborted();
+      const version = readVersion();
+      const rooms = apiRooms(ground, builds, sandboxes);
+      const api = ends.hold("api", await ApiServer.listen({ ...rooms, boundHost, port, version }));
+      const url = `http://${hostInUrl(boundHost)}:${api.port}`;
+      ends.hold("presence", await announce(configuration.data, url, version));
+      const { accelerator } = host;
+      ground.logger.info({ url, version, accelerator }, "the daemon is ready");
+      return new Daemon({ url, apiKey, accelerator }, ends);
+    });
+  }
+
+  /** Makes the base template anew; nobody is served meanwhile. */
+  static async buildBase(options: DaemonOptions, signal: AbortSignal): Promise<void> {
+    await withBuilds(options, async (ground, builds, ends) => {
+      await provideBase(ground, builds, { when: "anew", onProgress: options.onProgress }, signal);
+      await ends.end();
+    });
+  }
+
+  /** Ends everything in order, within a bound. */
+  close(): Promise<void> {
+    return this.#ends.end();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/** Opens what a daemon stands on, and uses it; what goes wrong ends all that was begun. */
+async function withBuilds<T>(
+  { configuration, env }: DaemonOptions,
+  use: (ground: Ground, builds: Builds, ends: EndsInOrder) => Promise<T>,
+): Promise<T> {
+  const logger = openLog(configuration.logLevel);
+  const metrics = new Metrics((name) => logger.warn({ name }, "a metric is not declared"));
+  const ends = new EndsInOrder({ eachMsMax: endMsMax, clock: systemClock, logger });
+  try {
+    const premises = ends.hold("premises", await enterPremises(configuration.data, env));
+    const ground = { configuration, premises, logger, metrics, clock: systemClock, random: systemRandom };
+    return await use(ground, await wireBuilds(ground, ends), ends);
+  } catch (error) {
+    await ends.end();
+    throw error;
+  }
+}
+
+/** Where clients on this machine find it; who binds to every address is found at the nearest one. */
+function hostInUrl(host: string): string {
+  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
+  return host.includes(":") ? `[${host}]` : host;
+}

@@ -1,0 +1,123 @@
+import { createHash } from "node:crypto";
+import path from "node:path";
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Random } from "../base/random.ts";
+import type { Bucket } from "../bucket/bucket.ts";
+import { openBucket } from "../bucket/open-bucket.ts";
+import { bucketChunks } from "../build/bucket-chunks.ts";
+import { bucketObjects } from "../build/bucket-objects.ts";
+import type { ChunkSource } from "../build/chunk-source.ts";
+import { firstOf } from "../build/first-of.ts";
+import { IndexBook } from "../build/index-book.ts";
+import { type FetchLimits, limited } from "../build/limited.ts";
+import { measured } from "../build/measured.ts";
+import { retried } from "../build/retried.ts";
+import { fetchRetries } from "../build/retry.ts";
+import { verified } from "../build/verified.ts";
+import { TemplateCache } from "../cache/template-cache.ts";
+import { endLeftovers } from "../sandbox/leftovers.ts";
+import { MachineLauncher } from "../sandbox/machine-launcher.ts";
+import { Sandboxes } from "../sandbox/sandboxes.ts";
+import { UidRange } from "../sandbox/uid-range.ts";
+import { Store } from "../store/store.ts";
+import type { Configuration } from "./configuration.ts";
+import type { EndsInOrder } from "./ends-in-order.ts";
+import { type Host, shapeOf } from "./host.ts";
+import type { Metrics } from "./metrics.ts";
+import type { Premises } from "./premises.ts";
+
+/** What everything is built from. */
+export interface Ground {
+  readonly configuration: Configuration;
+  readonly premises: Premises;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+/** Where builds are remembered, published and lent from. */
+export interface Builds {
+  readonly store: Store;
+  readonly bucket: Bucket;
+  readonly cache: TemplateCache;
+}
+
+/** The version of the agent's protocol that clients are told. */
+export const agentVersion = "0.6.13";
+
+const fetchLimits: FetchLimits = { requestsMax: 16, bytesInFlightMax: 64 * 1024 * 1024, waitersMax: 10_000 };
+/** How long a create waits for its place. */
+const waitMsMax = 60_000;
+/** The shelf leaves this much of the disk to others. */
+const freeBytesMin = 1024 * 1024 * 1024;
+
+export async function wireBuilds(ground: Ground, ends: EndsInOrder): Promise<Builds> {
+  const { configuration, clock, random, logger, metrics: meter } = ground;
+  const { data, shelfBytes: bytesMax } = configuration;
+  const database = { path: path.join(data, "larder.db"), clock, random, logger };
+  const store = ends.hold("store", await Store.open(database));
+  const bucket = ends.hold("bucket", openBucket(configuration.bucket));
+  const indexes = new IndexBook();
+  const chunks = chunksFrom(bucket, indexes, ground);
+  const shelf = { directory: path.join(data, "shelf"), bytesMax, freeBytesMin };
+  const sources = { chunks, objects: bucketObjects(bucket), indexes };
+  const cache = await TemplateCache.open({ ...shelf, ...sources, clock, random, logger, meter });
+  return { store, bucket, cache: ends.hold("cache", cache) };
+}
+
+/** Read aloud: again if the failure says so; so many at a time; from the bucket; never unverified. */
+function chunksFrom(
+  bucket: Bucket,
+  indexes: IndexBook,
+  { clock, random, metrics: meter }: Ground,
+): ChunkSource {
+  const remote = firstOf([verified(measured(bucketChunks(bucket, indexes), meter), indexes, meter)]);
+  return retried(limited(remote, fetchLimits), { clock, random, meter, ...fetchRetries });
+}
+
+/** How a machine is made of a build: for sandboxes, and to prove a template. */
+export function wireLauncher(
+  { configuration, clock, random, logger, metrics: meter }: Ground,
+  { cache: builds }: Builds,
+  { machines, tscKhz, accelerator }: Host,
+): MachineLauncher {
+  const overlayDirectory = path.join(configuration.data, "overlays");
+  return new MachineLauncher({
+    ...{ builds, host: machines, accelerator: accelerator.kind, tscKhz, overlayDirectory },
+    ...{ clock, random, logger, meter },
+  });
+}
+
+/** Sandboxes on this host; what a killed daemon left of its own is ended first. */
+export async function wireSandboxes(
+  ground: Ground,
+  builds: Builds,
+  host: Host,
+  ends: EndsInOrder,
+): Promise<Sandboxes> {
+  const { configuration, premises, clock, random, logger, metrics: meter } = ground;
+  const { data, sandboxesMax, memoryBytesMax, restoresMax, waitingMax } = configuration;
+  const { store } = builds;
+  const launcher = wireLauncher(ground, builds, host);
+  const places = { directory: path.join(data, "sandboxes"), socketDirectory: premises.runDirectory };
+  await endLeftovers({ records: store.sandboxes, launcher, ...places, logger });
+  const sandboxes = new Sandboxes({
+    ...{ store, launcher, ...places, agentVersion, host: shapeOf(host) },
+    limits: { sandboxesMax, memoryBytesMax, startsMax: restoresMax, waitersMax: waitingMax, waitMsMax },
+    ...(host.machines.root ? { uids: usersFor(data) } : {}),
+    ...{ clock, random, logger, meter },
+  });
+  return ends.hold("sandboxes", sandboxes);
+}
+
+/** User ids that no distribution hands out (systemd's table of them), in a stretch that depends on the data directory. */
+const usersFrom = 0x7000_0000;
+const usersEach = 0x1_0000;
+const stretches = 2048;
+
+export function usersFor(data: string): UidRange {
+  const stretch = createHash("sha256").update(data).digest().readUInt32BE() % stretches;
+  return new UidRange(usersFrom + stretch * usersEach, usersEach);
+}
