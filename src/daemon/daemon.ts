@@ -52,7 +52,7 @@ export class Daemon implements AsyncDisposable {
   ): Promise<Daemon> {
     const { configuration, onProgress, template } = options;
     const { host: boundHost, port } = configuration;
-    return await withBuilds(options, async (ground, builds, ends) => {
+    const serve = async (ground: Ground, builds: Builds, ends: EndsInOrder) => {
       await claimAddress(boundHost, port);
       const wish = { when: "if needed", onProgress } as const;
       const host = await (template === "make"
@@ -70,15 +70,17 @@ export class Daemon implements AsyncDisposable {
       const { accelerator } = host;
       ground.logger.info({ url, version, accelerator }, "the daemon is ready");
       return new Daemon({ url, apiKey, accelerator }, ends);
-    });
+    };
+    return await withBuilds(options, serve, signal);
   }
 
   /** Makes the base template anew; nobody is served meanwhile. */
   static async buildBase(options: DaemonOptions, signal: AbortSignal): Promise<void> {
-    await withBuilds(options, async (ground, builds, ends) => {
+    const make = async (ground: Ground, builds: Builds, ends: EndsInOrder) => {
       await provideBase(ground, builds, { when: "anew", onProgress: options.onProgress }, signal);
       await ends.end();
-    });
+    };
+    await withBuilds(options, make, signal);
   }
 
   /** Ends everything in order, within a bound. */
@@ -95,6 +97,7 @@ export class Daemon implements AsyncDisposable {
 async function withBuilds<T>(
   { configuration, env }: DaemonOptions,
   use: (ground: Ground, builds: Builds, ends: EndsInOrder) => Promise<T>,
+  signal: AbortSignal,
 ): Promise<T> {
   const logger = openLog(configuration.logLevel);
   const metrics = new Metrics((name) => logger.warn({ name }, "a metric is not declared"));
@@ -102,7 +105,7 @@ async function withBuilds<T>(
   try {
     const premises = ends.hold("premises", await enterPremises(configuration.data, env));
     const ground = { configuration, premises, logger, metrics, clock: systemClock, random: systemRandom };
-    return await use(ground, await wireBuilds(ground, ends), ends);
+    return await use(ground, await wireBuilds(ground, ends, signal), ends);
   } catch (error) {
     await ends.end();
     throw error;

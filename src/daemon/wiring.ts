@@ -7,6 +7,7 @@ import type { Bucket } from "../bucket/bucket.ts";
 import { openBucket } from "../bucket/open-bucket.ts";
 import { bucketChunks } from "../build/bucket-chunks.ts";
 import { bucketObjects } from "../build/bucket-objects.ts";
+import { claimBucket } from "../build/claim-bucket.ts";
 import type { ChunkSource } from "../build/chunk-source.ts";
 import { firstOf } from "../build/first-of.ts";
 import { IndexBook } from "../build/index-book.ts";
@@ -53,12 +54,13 @@ const waitMsMax = 60_000;
 /** The shelf leaves this much of the disk to others. */
 const freeBytesMin = 1024 * 1024 * 1024;
 
-export async function wireBuilds(ground: Ground, ends: EndsInOrder): Promise<Builds> {
+export async function wireBuilds(ground: Ground, ends: EndsInOrder, signal: AbortSignal): Promise<Builds> {
   const { configuration, clock, random, logger, metrics: meter } = ground;
   const { data, shelfBytes: bytesMax } = configuration;
   const database = { path: path.join(data, "larder.db"), clock, random, logger };
   const store = ends.hold("store", await Store.open(database));
   const bucket = ends.hold("bucket", openBucket(configuration.bucket));
+  await claimBucket(bucket, store.settings.storeId, signal);
   const indexes = new IndexBook();
   const chunks = chunksFrom(bucket, indexes, ground);
   const shelf = { directory: path.join(data, "shelf"), bytesMax, freeBytesMin };

@@ -18,12 +18,13 @@ export class FakeSandboxes implements SandboxService {
   nextFailure: Error | undefined;
   /** While set, creates wait for it. */
   held: Promise<void> | undefined;
+  /** Stands for the guests of all sandboxes. */
+  guest: GuestChannel;
   readonly #views = new Map<string, SandboxView>();
-  readonly #channel: GuestChannel;
   #made = 0;
 
   constructor(channel: GuestChannel) {
-    this.#channel = channel;
+    this.guest = channel;
   }
 
   async create(request: CreateSandbox, signal: AbortSignal): Promise<SandboxView> {
@@ -92,7 +93,7 @@ export class FakeSandboxes implements SandboxService {
 
   channel(id: string): GuestChannel {
     if (!this.#views.has(id)) throw new Failure("not_found", `there is no sandbox '${id}'`);
-    return this.#channel;
+    return this.guest;
   }
 }
 
