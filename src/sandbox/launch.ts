@@ -105,24 +105,18 @@ interface Sleeping {
   readonly held: AsyncDisposableStack;
 }
 
-/** The channel waits at the guest's port while the device state is loaded: the first thing it wakes up to. */
+/** Lets the guest run, finds the start of its agent's session, and makes its clock, randomness and identity its own. */
 async function wake(
   order: LaunchOrder,
   { machine, parts, channelSecret, steps, held }: Sleeping,
   { clock, random, logger }: LaunchOptions,
   signal: AbortSignal,
 ): Promise<AgentChannel> {
+  if (order.how === "restore") await steps.measure("restore", () => machine.restore(signal));
+  // Only now: the channel repeats itself when no answer comes, and each repetition costs the guest a session.
   const secret = parts.firstSecret;
   const options = { path: machine.channelPath, secret, nextSecret: channelSecret, clock, random, logger };
-  const [channel] = await together<[AgentChannel, void]>(
-    [
-      async (signal) => held.use(await steps.measure("channel", () => AgentChannel.connect(options, signal))),
-      async (signal) => {
-        if (order.how === "restore") await steps.measure("restore", () => machine.restore(signal));
-      },
-    ],
-    signal,
-  );
+  const channel = held.use(await steps.measure("channel", () => AgentChannel.connect(options, signal)));
   const settings = {
     ...settingsOf(order, parts.metafile),
     nowMs: clock.now(),

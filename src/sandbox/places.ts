@@ -31,8 +31,8 @@ export async function makePlaces(owner: Owner): Promise<void> {
       Promise.all([mkdir(machineSockets(owner), { mode: 0o700 }), mkdir(exportDirectory)]),
     ),
   ]);
-  // The machine's user passes through, inside its cage; on the host it cannot even come near.
-  await chmod(exportDirectory, 0o711);
+  // Its cage is entered by one who has given up all rights. On the host nobody comes near: what is above is closed.
+  await Promise.all([chmod(owner.directory, 0o711), chmod(exportDirectory, 0o711)]);
 }
 
 /** Lets the machine's user, and nobody else, connect. */
