@@ -26,8 +26,10 @@ export function dataRanges(fd: number, bytes: number): DataRange[] {
       if (koffi.errno() === koffi.os.errno[noSuchAddress]) return ranges;
       return [{ offset: 0, length: bytes }];
     }
-    const end = Math.min(bytes, Number(lseek(fd, start, seekHole)));
-    if (start >= bytes || end <= start) return ranges;
+    if (start >= bytes) return ranges;
+    const hole = Number(lseek(fd, start, seekHole));
+    // A file system that finds the data but not its end: all that is left may be data.
+    const end = hole <= start ? bytes : Math.min(bytes, hole);
     ranges.push({ offset: start, length: end - start });
     at = end;
   }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { Failure } from "../base/failure.ts";
 import { blockBytes, chunkBytes, type ImageArtifact } from "./artifact.ts";
 import { decodeLayout, encodeLayout } from "./index-codec.ts";
+import type { ImageEntry } from "./manifest.ts";
 
 /** A stretch of the device: where its bytes lie. Runs are in order, without gaps, and cover the device. */
 export interface Run {
@@ -47,6 +48,12 @@ export interface IndexLayout {
   readonly chunks: readonly StoredChunk[];
 }
 
+export interface ExpectedIndex {
+  readonly build: string;
+  readonly artifact: ImageArtifact;
+  readonly image?: ImageEntry;
+}
+
 /**
  * The map of an artifact: which build holds which range of the device, and the digest and place of each chunk
  * that this build stores itself. Immutable.
@@ -66,16 +73,23 @@ export class ArtifactIndex {
     }
   }
 
-  /** Throws `corrupt` with a sentence for anything that is not exactly what `encode` wrote for this artifact. */
-  static decode(bytes: Uint8Array, expected: { build: string; artifact: ImageArtifact }): ArtifactIndex {
-    const layout = decodeLayout(bytes);
-    if (layout.build !== expected.build || layout.artifact !== expected.artifact) {
-      throw new Failure(
-        "corrupt",
-        `the index of ${expected.artifact} of build ${expected.build} belongs to ${layout.artifact} of ${layout.build}`,
-      );
+  /**
+   * Throws `corrupt` with a sentence for anything that is not exactly what `encode` wrote for this artifact, or not
+   * of the sizes that `image`, its entry in the manifest, says; `invalid` for a newer version.
+   */
+  static decode(bytes: Uint8Array, expected: ExpectedIndex): ArtifactIndex {
+    const index = new ArtifactIndex(decodeLayout(bytes));
+    const { build, artifact, image } = expected;
+    const what = `the index of ${artifact} of build ${build}`;
+    if (index.build !== build || index.artifact !== artifact) {
+      throw new Failure("corrupt", `${what} belongs to ${index.artifact} of ${index.build}`);
     }
-    return new ArtifactIndex(layout);
+    const { deviceBytes, storageBytes, packBytes } = index;
+    const fits =
+      image === undefined ||
+      (deviceBytes === image.bytes && storageBytes === image.storageBytes && packBytes === image.packBytes);
+    if (!fits) throw new Failure("corrupt", `${what} and the manifest tell different sizes`);
+    return index;
   }
 
   encode(): Buffer {

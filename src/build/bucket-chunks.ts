@@ -1,40 +1,28 @@
-import { promisify } from "node:util";
-import { zstdDecompress } from "node:zlib";
-import { Failure } from "../base/failure.ts";
+import assert from "node:assert/strict";
 import type { Bucket } from "../bucket/bucket.ts";
+import { requestChunksMax } from "./artifact.ts";
 import type { ChunkPlace } from "./artifact-index.ts";
 import type { ChunkRequest, ChunkSource } from "./chunk-source.ts";
+import { FrameReader } from "./frame-reader.ts";
 import type { IndexBook } from "./index-book.ts";
 import { packKey } from "./object-keys.ts";
-
-const decompress = promisify(zstdDecompress);
+import { unpackChunk } from "./unpack-chunk.ts";
 
 /**
- * Chunks from the packs of a bucket. The chunks of a request are neighbours in the pack too, so one request is one
- * range; each chunk is given out as soon as its bytes are there. What comes is not verified.
+ * Chunks from the packs of a bucket. The stored chunks of a request are neighbours in the pack, so one request is one
+ * range of bytes; each chunk is given out as soon as its own bytes are there. What comes is not verified.
  */
 export function bucketChunks(bucket: Bucket, indexes: IndexBook): ChunkSource {
   return {
     name: "bucket",
     async *read(request, signal) {
       const places = placesOf(request, indexes);
-      const stored = places.filter((place) => !place.zero);
-      const [first] = stored;
-      const last = stored.at(-1);
-      const pieces =
-        first === undefined || last === undefined
-          ? nothing()
-          : bucket.read(
-              packKey(request.build, request.artifact),
-              { offset: first.packOffset, length: last.packOffset + last.packedBytes - first.packOffset },
-              signal,
-            );
-      const frames = new FrameReader(pieces);
+      const frames = new FrameReader(framesOf(bucket, request, places, signal));
       try {
         for (const [i, place] of places.entries()) {
           const bytes = place.zero
             ? Buffer.alloc(place.bytes)
-            : await unpack(await frames.take(place.packedBytes), place);
+            : await unpackChunk(await frames.take(place.packedBytes), place);
           signal.throwIfAborted();
           yield { index: request.firstChunk + i, bytes };
         }
@@ -45,49 +33,25 @@ export function bucketChunks(bucket: Bucket, indexes: IndexBook): ChunkSource {
   };
 }
 
-function placesOf(request: ChunkRequest, indexes: IndexBook): ChunkPlace[] {
-  const index = indexes.get(request.build, request.artifact);
-  return Array.from({ length: request.count }, (_, i) => index.chunk(request.firstChunk + i));
+function placesOf({ build, artifact, firstChunk, count }: ChunkRequest, indexes: IndexBook): ChunkPlace[] {
+  assert.ok(count >= 1 && count <= requestChunksMax, `a request of ${count} chunks`);
+  const index = indexes.get(build, artifact);
+  return Array.from({ length: count }, (_, i) => index.chunk(firstChunk + i));
 }
 
-/** Never decompresses into more than a chunk: a frame that wants more is corrupt. */
-async function unpack(frame: Buffer, place: ChunkPlace & { zero: false }): Promise<Uint8Array> {
-  if (place.codec === "raw") return frame;
-  try {
-    return await decompress(frame, { maxOutputLength: place.bytes });
-  } catch (error) {
-    throw new Failure("corrupt", `a frame of ${frame.length} bytes could not be decompressed`, {
-      cause: error,
-    });
-  }
-}
-
-/** Cuts a stream of pieces into frames of given sizes. */
-class FrameReader {
-  readonly #pieces: AsyncIterator<Uint8Array>;
-  #held: Uint8Array[] = [];
-  #heldBytes = 0;
-
-  constructor(pieces: AsyncIterable<Uint8Array>) {
-    this.#pieces = pieces[Symbol.asyncIterator]();
-  }
-
-  async take(bytes: number): Promise<Buffer> {
-    while (this.#heldBytes < bytes) {
-      const step = await this.#pieces.next();
-      if (step.done === true) throw new Failure("corrupt", "the pack is shorter than its index says");
-      this.#held.push(step.value);
-      this.#heldBytes += step.value.length;
-    }
-    const all = Buffer.concat(this.#held, this.#heldBytes);
-    this.#held = [all.subarray(bytes)];
-    this.#heldBytes -= bytes;
-    return all.subarray(0, bytes);
-  }
-
-  async close(): Promise<void> {
-    await this.#pieces.return?.();
-  }
+/** The bytes from the first stored chunk to the end of the last one; nothing is asked for zeros alone. */
+function framesOf(
+  bucket: Bucket,
+  { build, artifact }: ChunkRequest,
+  places: readonly ChunkPlace[],
+  signal: AbortSignal,
+): AsyncIterable<Uint8Array> {
+  const stored = places.filter((place) => !place.zero);
+  const first = stored[0];
+  const last = stored.at(-1);
+  if (first === undefined || last === undefined) return nothing();
+  const length = last.packOffset + last.packedBytes - first.packOffset;
+  return bucket.read(packKey(build, artifact), { offset: first.packOffset, length }, signal);
 }
 
 async function* nothing(): AsyncIterable<Uint8Array> {}

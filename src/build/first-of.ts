@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { Failure } from "../base/failure.ts";
 import type { ChunkSource } from "./chunk-source.ts";
 
 /**
@@ -11,21 +10,20 @@ export function firstOf(sources: readonly ChunkSource[]): ChunkSource {
   return {
     name: sources.map((source) => source.name).join(","),
     async *read(request, signal) {
-      let next = request.firstChunk;
       const end = request.firstChunk + request.count;
-      for (const [i, source] of sources.entries()) {
+      let next = request.firstChunk;
+      for (const source of sources) {
         try {
-          for await (const chunk of source.read(
-            { ...request, firstChunk: next, count: end - next },
-            signal,
-          )) {
+          const rest = { ...request, firstChunk: next, count: end - next };
+          for await (const chunk of source.read(rest, signal)) {
             next = chunk.index + 1;
             yield chunk;
           }
           return;
         } catch (error) {
+          if (next >= end) return;
           signal.throwIfAborted();
-          if (i === sources.length - 1) throw Failure.from(error);
+          if (source === sources.at(-1)) throw error;
         }
       }
     },

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { crc32 } from "node:zlib";
 import { Failure } from "../base/failure.ts";
 import { blockBytes, chunkBytes, imageArtifacts } from "./artifact.ts";
@@ -18,8 +19,8 @@ const digestBytes = 32;
 /** Columns of varints, then digests, then a CRC-32 over all of it. Layout: docs/formats.md, "Index". */
 export function encodeLayout(layout: IndexLayout): Buffer {
   const broken = brokenRule(layout);
-  if (broken !== null) throw new Failure("internal", `an index must not have ${broken}`);
-  const builds = [...new Set([layout.build, ...layout.runs.flatMap((run) => run.build ?? [])])];
+  assert.ok(broken === null, `an index must not have ${broken}`);
+  const builds = buildsOf(layout.build, layout.runs);
   const numbers = encodeNumbers(layout, builds);
   const digests = Buffer.concat([
     ...builds.map((build) => Buffer.from(build.replaceAll("-", ""), "hex")),
@@ -33,7 +34,10 @@ export function encodeLayout(layout: IndexLayout): Buffer {
   header.writeUInt32BE(digests.length, 14);
   const checksum = Buffer.alloc(checksumBytes);
   checksum.writeUInt32BE(crc32(digests, crc32(numbers, crc32(header))));
-  return Buffer.concat([header, numbers, digests, checksum]);
+  const bytes = Buffer.concat([header, numbers, digests, checksum]);
+  if (bytes.length > indexLimits.indexBytesMax)
+    throw new Failure("exhausted", `an index of ${bytes.length} bytes is too large`);
+  return bytes;
 }
 
 function encodeNumbers(layout: IndexLayout, builds: string[]): Buffer {
@@ -74,12 +78,24 @@ export function decodeLayout(bytes: Uint8Array): IndexLayout {
   const layout: IndexLayout = { build, artifact, deviceBytes, storageBytes, runs, chunks };
   const broken = brokenRule(layout);
   if (broken !== null) throw damaged(broken);
+  if (buildsOf(build, runs).join() !== builds.join()) throw damaged("builds out of order");
   return layout;
+}
+
+/** The table of builds: the index's own first, the others in the order in which the runs name them. */
+function buildsOf(own: string, runs: readonly Run[]): string[] {
+  const builds = new Set([own]);
+  for (const { build } of runs) if (build !== null) builds.add(build);
+  return [...builds];
 }
 
 function openEnvelope(all: Buffer) {
   if (all.length < headerBytes + checksumBytes || !all.subarray(0, 8).equals(magic))
     throw damaged("no header");
+  if (all.length > indexLimits.indexBytesMax) throw damaged(`${all.length} bytes`);
+  // Before the version is believed: every version begins with the magic and ends with the checksum.
+  const body = all.subarray(0, all.length - checksumBytes);
+  if (crc32(body) !== all.readUInt32BE(body.length)) throw damaged("a wrong checksum");
   const version = all[8] ?? 0;
   if (version > indexVersion) {
     throw new Failure(
@@ -87,8 +103,6 @@ function openEnvelope(all: Buffer) {
       `the index has format version ${version}; this program reads up to ${indexVersion}`,
     );
   }
-  const body = all.subarray(0, all.length - checksumBytes);
-  if (crc32(body) !== all.readUInt32BE(body.length)) throw damaged("a wrong checksum");
   const artifact = imageArtifacts[all[9] ?? 255];
   const numberBytes = all.readUInt32BE(10);
   const digestsAt = headerBytes + numberBytes;

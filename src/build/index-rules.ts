@@ -6,9 +6,10 @@ export const indexLimits = {
   /** 1 TiB. */
   deviceBytesMax: 2 ** 40,
   runsMax: 2 ** 22,
+  /** Other builds that one artifact may refer to. */
   buildsMax: 1000,
-  /** A pack is one object: S3 takes 5 TiB, we stop far below. */
-  packedChunkBytesMax: chunkBytes,
+  /** Largest encoded index: it is read into memory whole. */
+  indexBytesMax: 256 * 2 ** 20,
 } as const;
 
 /** Says in a sentence which rule of an index `layout` breaks, or null. */
@@ -25,11 +26,11 @@ export function brokenRule(layout: IndexLayout): string | null {
   for (const [i, chunk] of chunks.entries()) {
     if (chunk === null) continue;
     if (chunk.digest.length !== 32) return `chunk ${i} has a digest of ${chunk.digest.length} bytes`;
-    if (chunk.packedBytes < 1 || chunk.packedBytes > indexLimits.packedChunkBytesMax) {
-      return `chunk ${i} takes ${chunk.packedBytes} bytes`;
-    }
     const bytes = Math.min(chunkBytes, storageBytes - i * chunkBytes);
-    if (chunk.codec === "raw" && chunk.packedBytes !== bytes) return `chunk ${i} is cut off`;
+    const fits = chunk.codec === "raw" ? chunk.packedBytes === bytes : chunk.packedBytes < bytes;
+    if (!Number.isSafeInteger(chunk.packedBytes) || chunk.packedBytes < 1 || !fits) {
+      return `chunk ${i} of ${bytes} bytes as ${chunk.codec} of ${chunk.packedBytes}`;
+    }
   }
   return brokenRuns(layout);
 }
@@ -50,12 +51,12 @@ function brokenRuns(layout: IndexLayout): string | null {
       return `a run beyond every storage at ${run.offset}`;
     }
     if (previous !== undefined && joins(previous, run)) return `two runs that are one at ${run.offset}`;
-    if (run.build !== null) builds.add(run.build);
+    if (run.build !== null && run.build !== layout.build) builds.add(run.build);
     at += run.length;
     previous = run;
   }
   if (at !== layout.deviceBytes) return `runs end at ${at} of ${layout.deviceBytes}`;
-  return builds.size > indexLimits.buildsMax ? `${builds.size} builds` : null;
+  return builds.size > indexLimits.buildsMax ? `${builds.size} ancestors` : null;
 }
 
 /** True when `second` goes on where `first` ends, on the device and in storage. */

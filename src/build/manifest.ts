@@ -1,27 +1,34 @@
 import { z } from "zod";
 import { Failure } from "../base/failure.ts";
-import { blockBytes, fileArtifacts, type ImageArtifact, imageArtifacts } from "./artifact.ts";
+import { type Artifact, blockBytes, fileArtifacts, imageArtifacts } from "./artifact.ts";
+import { indexLimits } from "./index-rules.ts";
+import { seal, unseal } from "./sealed-json.ts";
 
 /** Version of the manifest's format. A newer one is refused: docs/formats.md. */
 export const manifestVersion = 1;
 /** Largest manifest that is read, in bytes. */
 export const manifestBytesMax = 256 * 1024;
-/** Largest device that an artifact may describe: 1 TiB. */
-const deviceBytesMax = 2 ** 40;
+/** Largest small file of a build: snapfile or metafile, in bytes. They are fetched whole. */
+const fileBytesMax = 2 ** 30;
+const { deviceBytesMax, indexBytesMax, buildsMax } = indexLimits;
 
 const uuid = z.string().regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/);
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const size = z.int().min(0).max(deviceBytesMax);
+const blocks = size.refine((bytes) => bytes % blockBytes === 0, `is no multiple of ${blockBytes}`);
 
-const fileEntry = z.strictObject({ bytes: size, digest });
-const imageEntry = z.strictObject({
-  /** Size of the device, a multiple of blockBytes. */
-  bytes: size.refine((bytes) => bytes % blockBytes === 0, `is no multiple of ${blockBytes}`),
-  /** Size of the storage space that this build itself holds. */
-  storageBytes: size,
-  packBytes: size,
-  index: fileEntry,
-});
+const fileEntry = z.strictObject({ bytes: z.int().min(0).max(fileBytesMax), digest });
+const indexEntry = z.strictObject({ bytes: z.int().min(1).max(indexBytesMax), digest });
+const imageEntry = z
+  .strictObject({
+    /** Size of the device. */
+    bytes: blocks,
+    /** Size of the storage space that this build itself holds. */
+    storageBytes: blocks,
+    packBytes: size,
+    index: indexEntry,
+  })
+  .refine((image) => image.packBytes <= image.storageBytes, "has a pack larger than what it holds");
 
 /** What a host must match to run the memory of a build. */
 const machineShape = z.strictObject({
@@ -38,28 +45,35 @@ const machineShape = z.strictObject({
 
 const inputName = z.enum(["agent-disk", "kernel", "initrd"]);
 
+const ancestor = z.strictObject({ build: uuid, artifact: z.enum(imageArtifacts), index: indexEntry });
+const input = z.strictObject({ name: inputName, digest, bytes: size });
+
 const manifest = z.strictObject({
   formatVersion: z.literal(manifestVersion),
   build: uuid,
   createdAt: z.iso.datetime(),
   /** Every other build that an index of this one refers to. */
   ancestors: z
-    .array(z.strictObject({ build: uuid, artifact: z.enum(imageArtifacts), index: fileEntry }))
-    .max(1000),
+    .array(ancestor)
+    .max(buildsMax * imageArtifacts.length)
+    .refine((all) => areUnlike(all.map((one) => `${one.build} ${one.artifact}`)), "names one twice"),
   rootfs: imageEntry.optional(),
   memfile: imageEntry.optional(),
   snapfile: fileEntry.optional(),
   metafile: fileEntry,
   shape: machineShape.optional(),
-  inputs: z.array(z.strictObject({ name: inputName, digest, bytes: size })).max(10),
+  inputs: z
+    .array(input)
+    .max(10)
+    .refine((all) => areUnlike(all.map((one) => one.name)), "names one twice"),
 });
 
 export type FileEntry = z.infer<typeof fileEntry>;
 export type ImageEntry = z.infer<typeof imageEntry>;
 export type MachineShape = z.infer<typeof machineShape>;
 export type InputName = z.infer<typeof inputName>;
-export type BuildInput = z.infer<typeof manifest>["inputs"][number];
-export type Ancestor = z.infer<typeof manifest>["ancestors"][number];
+export type BuildInput = z.infer<typeof input>;
+export type Ancestor = z.infer<typeof ancestor>;
 
 /** What a build consists of; a build exists when its manifest does. */
 export type Manifest = z.infer<typeof manifest>;
@@ -70,52 +84,44 @@ export function isBuildId(text: string): boolean {
 }
 
 /**
- * Reads a manifest and checks every field, and that it is `build`'s.
+ * Reads a manifest and checks every byte by its seal, every field, and that it is `build`'s.
  * Throws `corrupt` with a sentence, `invalid` when a newer version of the format is needed to read it.
  */
 export function parseManifest(bytes: Uint8Array, build: string): Manifest {
-  const value = parseJson(bytes, build);
+  const what = `the manifest of build ${build}`;
+  if (bytes.length > manifestBytesMax) throw new Failure("corrupt", `${what} has ${bytes.length} bytes`);
+  const value = unseal(bytes, what);
   const version = (value as { formatVersion?: unknown } | null)?.formatVersion;
   if (typeof version === "number" && version > manifestVersion) {
     throw new Failure(
       "invalid",
-      `the manifest of build ${build} has format version ${version}; this program reads up to ${manifestVersion}`,
+      `${what} has format version ${version}; this program reads up to ${manifestVersion}`,
     );
   }
   const parsed = manifest.safeParse(value);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    throw new Failure(
-      "corrupt",
-      `the manifest of build ${build} is damaged: ${issue?.path.join(".")} ${issue?.message}`,
-    );
+    throw new Failure("corrupt", `${what} is damaged: ${issue?.path.join(".")} ${issue?.message}`);
   }
   if (parsed.data.build !== build) {
-    throw new Failure("corrupt", `the manifest of build ${build} belongs to build ${parsed.data.build}`);
+    throw new Failure("corrupt", `${what} belongs to build ${parsed.data.build}`);
   }
   return parsed.data;
 }
 
-function parseJson(bytes: Uint8Array, build: string): unknown {
-  if (bytes.length > manifestBytesMax) {
-    throw new Failure("corrupt", `the manifest of build ${build} has ${bytes.length} bytes`);
-  }
-  try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch (error) {
-    throw new Failure("corrupt", `the manifest of build ${build} is no JSON`, { cause: error });
-  }
-}
-
 /** Throws when the manifest breaks its own rules: that is a bug of who made it. */
 export function encodeManifest(value: Manifest): Buffer {
-  const bytes = Buffer.from(`${JSON.stringify(manifest.parse(value), null, 1)}\n`);
+  const bytes = seal(manifest.parse(value));
   if (bytes.length > manifestBytesMax)
     throw new Failure("exhausted", `a manifest of ${bytes.length} bytes is too large`);
   return bytes;
 }
 
 /** The artifacts that a build has, images first. */
-export function artifactsOf(value: Manifest): (ImageArtifact | (typeof fileArtifacts)[number])[] {
+export function artifactsOf(value: Manifest): Artifact[] {
   return [...imageArtifacts, ...fileArtifacts].filter((artifact) => value[artifact] !== undefined);
+}
+
+function areUnlike(names: readonly string[]): boolean {
+  return new Set(names).size === names.length;
 }

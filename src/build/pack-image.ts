@@ -1,20 +1,13 @@
-import { hash } from "node:crypto";
-import { createWriteStream } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { once } from "node:events";
-import { promisify } from "node:util";
-import { constants, zstdCompress } from "node:zlib";
 import { Failure } from "../base/failure.ts";
 import { dataRanges } from "../base/sparse-file.ts";
 import { blockBytes, chunkBytes, type ImageArtifact } from "./artifact.ts";
 import { ArtifactIndex, type Run, type StoredChunk } from "./artifact-index.ts";
 import { append, type Merged } from "./merge-index.ts";
+import { type PackedChunk, packChunk } from "./pack-chunk.ts";
 
-const compress = promisify(zstdCompress);
-/** Level 3 packs 250 MB/s a core; higher ones cost more than the bytes they save. */
-const compression = { params: { [constants.ZSTD_c_compressionLevel]: 3 } };
-/** A frame that saves less than 5 % is stored as it is: reading it back is then free. */
-const worthwhile = 0.95;
+export { isZero } from "./is-zero.ts";
+
 /** Chunks being compressed at once; the runtime has four threads for it. */
 const chunksInFlight = 8;
 
@@ -25,7 +18,7 @@ export interface PackOptions {
   readonly image: string;
   /** For a child: the runs that `mergeIndex` made, and the size of the device. A base needs none. */
   readonly child?: Merged & { readonly deviceBytes: number };
-  /** Where the pack is written to. */
+  /** Where the pack is written to; there must be no such file. */
   readonly pack: string;
   readonly onProgress?: (fraction: number) => void;
 }
@@ -41,45 +34,46 @@ export async function packImage(options: PackOptions, signal: AbortSignal): Prom
   if (options.child !== undefined && options.child.storageBytes !== size) {
     throw new Failure("invalid", `${options.image} holds ${size} bytes, not ${options.child.storageBytes}`);
   }
-  const chunks = await packChunks(image, size, options, signal);
+  await using pack = await open(options.pack, "wx", 0o600);
+  const chunks = await packChunks(image, size, pack, options.onProgress, signal);
   const { build, artifact, child } = options;
   const deviceBytes = child?.deviceBytes ?? size;
   const runs = child?.runs ?? baseRuns(build, size, chunks);
   return new ArtifactIndex({ build, artifact, deviceBytes, storageBytes: size, runs, chunks });
 }
 
-async function packChunks(image: FileHandle, size: number, options: PackOptions, signal: AbortSignal) {
+async function packChunks(
+  image: FileHandle,
+  size: number,
+  pack: FileHandle,
+  onProgress: PackOptions["onProgress"],
+  signal: AbortSignal,
+): Promise<StoredChunk[]> {
   const chunks: StoredChunk[] = Array.from({ length: Math.ceil(size / chunkBytes) }, () => null);
   const wanted = dataChunks(image, size);
-  const pack = createWriteStream(options.pack, { mode: 0o600 });
-  const written = once(pack, "close");
-  const frames: { index: number; frame: Promise<PackedChunk | null> }[] = [];
-  const flush = async () => {
-    const next = frames.shift();
-    const packed = await next?.frame;
-    if (next === undefined || packed === undefined || packed === null) return;
-    chunks[next.index] = packed.stored;
-    if (!pack.write(packed.frame)) await once(pack, "drain");
+  const underWay: Promise<PackedChunk | null>[] = [];
+  const begin = (index: number) => {
+    const packed = readChunk(image, index * chunkBytes, size).then(packChunk);
+    packed.catch(() => {}); // told when its turn comes
+    underWay.push(packed);
   };
   try {
+    for (const index of wanted.slice(0, chunksInFlight)) begin(index);
     for (const [done, index] of wanted.entries()) {
       signal.throwIfAborted();
-      const frame = packChunk(image, index * chunkBytes, Math.min(chunkBytes, size - index * chunkBytes));
-      frame.catch(() => {}); // told when its turn comes
-      frames.push({ index, frame });
-      if (frames.length >= chunksInFlight) await flush();
-      if (done % 64 === 0) options.onProgress?.(done / wanted.length);
+      const packed = await underWay.shift();
+      const following = wanted[done + chunksInFlight];
+      if (following !== undefined) begin(following);
+      if (packed !== undefined && packed !== null) {
+        chunks[index] = packed.stored;
+        await pack.writeFile(packed.frame);
+      }
+      if (done % 64 === 0) onProgress?.(done / wanted.length);
     }
-    while (frames.length > 0) await flush();
-    pack.end();
-    await written;
-  } catch (error) {
-    await Promise.allSettled(frames.map(({ frame }) => frame));
-    pack.destroy();
-    await written.catch(() => {});
-    throw Failure.from(error);
+  } finally {
+    await Promise.allSettled(underWay);
   }
-  options.onProgress?.(1);
+  onProgress?.(1);
   return chunks;
 }
 
@@ -93,31 +87,14 @@ function dataChunks(image: FileHandle, size: number): number[] {
   return chunks;
 }
 
-interface PackedChunk {
-  readonly stored: NonNullable<StoredChunk>;
-  readonly frame: Buffer;
-}
-
-async function packChunk(image: FileHandle, offset: number, length: number): Promise<PackedChunk | null> {
-  const bytes = Buffer.allocUnsafe(length);
-  for (let done = 0; done < length; ) {
-    const { bytesRead } = await image.read(bytes, done, length - done, offset + done);
+async function readChunk(image: FileHandle, offset: number, size: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(Math.min(chunkBytes, size - offset));
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesRead } = await image.read(bytes, done, bytes.length - done, offset + done);
     if (bytesRead === 0) throw new Failure("corrupt", "the image became shorter while it was packed");
     done += bytesRead;
   }
-  if (isZero(bytes)) return null;
-  const digest = hash("sha256", bytes, "buffer");
-  const packed = await compress(bytes, compression);
-  const codec = packed.length < length * worthwhile ? "zstd" : "raw";
-  const frame = codec === "zstd" ? packed : bytes;
-  return { stored: { digest, packedBytes: frame.length, codec }, frame };
-}
-
-const zeros = Buffer.alloc(chunkBytes);
-
-/** True when every one of at most chunkBytes bytes is zero. */
-export function isZero(bytes: Uint8Array): boolean {
-  return zeros.compare(bytes, 0, bytes.length, 0, bytes.length) === 0;
+  return bytes;
 }
 
 /** For a base storage offset = device offset; chunks of zeros are stored by nobody. */

@@ -1,111 +1,173 @@
 import assert from "node:assert/strict";
-import { randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
-import { Failure } from "../base/failure.ts";
-import { faulty } from "../base/testing/faulty.ts";
-import { SeededRandom } from "../base/testing/seeded-random.ts";
-import { MemoryBucket } from "../bucket/memory-bucket.ts";
-import { blockBytes, chunkBytes, type ImageArtifact, imageArtifacts } from "./artifact.ts";
-import { ArtifactIndex } from "./artifact-index.ts";
-import { bucketChunks } from "./bucket-chunks.ts";
-import { bucketObjects } from "./bucket-objects.ts";
+import { Failure, type FailureCode } from "../base/failure.ts";
 import { silentMeter } from "../base/meter.ts";
+import { type FaultPlan, faulty } from "../base/testing/faulty.ts";
+import { SeededRandom } from "../base/testing/seeded-random.ts";
+import type { Bucket } from "../bucket/bucket.ts";
+import { MemoryBucket } from "../bucket/memory-bucket.ts";
+import { blockBytes, chunkBytes, imageArtifacts } from "./artifact.ts";
+import { bucketChunks } from "./bucket-chunks.ts";
 import { IndexBook } from "./index-book.ts";
-import { encodeManifest, parseManifest } from "./manifest.ts";
-import type { ObjectName } from "./object-source.ts";
-import { publishRandomBuild } from "./testing/published-build.ts";
+import { parseManifest } from "./manifest.ts";
+import { blobKey } from "./object-keys.ts";
+import { publishRandomBuild, publishRandomChild } from "./testing/published-build.ts";
+import { openIndex, readDevice, readObject } from "./testing/read-device.ts";
 import { verified } from "./verified.ts";
 
 const never = new AbortController().signal;
 
 describe("a published build", () => {
-  it("reads back as it was, chunk by chunk, zeros included", async () => {
+  it("reads back as it was, zeros included, and its files are what the manifest says", async () => {
     await using bucket = new MemoryBucket();
     const published = await publishRandomBuild(bucket, new SeededRandom(1), { chunks: 9 });
-    const indexes = new IndexBook();
-    const source = verified(bucketChunks(bucket, indexes), indexes, silentMeter);
+    const { build } = published;
+    const { source, book } = sourceOf(bucket);
+    const manifest = parseManifest(await readObject(bucket, { kind: "manifest", build }), build);
+    assert.deepEqual(manifest, published.manifest);
     for (const artifact of imageArtifacts) {
-      const index = await openIndex(bucket, published.build, artifact);
-      indexes.set(index);
-      const image = published[artifact] ?? Buffer.alloc(0);
-      assert.equal(index.deviceBytes, image.length);
-      const request = { build: published.build, artifact, firstChunk: 0, count: index.chunkCount };
-      for await (const { index, bytes } of source.read(request, never)) {
-        const expected = image.subarray(index * chunkBytes, (index + 1) * chunkBytes);
-        assert.ok(expected.equals(bytes), `chunk ${index} of ${artifact}`);
+      const index = await openIndex(bucket, book, build, artifact);
+      assert.ok((await readDevice(index, source)).equals(published[artifact] ?? Buffer.alloc(0)));
+      const encoded = await readObject(bucket, { kind: "index", build, artifact });
+      assert.deepEqual(manifest[artifact]?.index, entryOf(encoded));
+    }
+    for (const artifact of ["snapfile", "metafile"] as const) {
+      const bytes = await readObject(bucket, { kind: "file", build, artifact });
+      assert.ok(bytes.equals(published[artifact] ?? Buffer.alloc(0)));
+      assert.deepEqual(manifest[artifact], entryOf(bytes));
+    }
+    const [input] = manifest.inputs;
+    assert.deepEqual(input, { name: "agent-disk", ...entryOf(published.agentDisk) });
+    const blob = await readObject(bucket, { kind: "blob", digest: input?.digest ?? "" });
+    assert.ok(blob.equals(published.agentDisk));
+  });
+
+  it("over a chain of random parents reads as the model says, byte by byte", async () => {
+    for (const seed of [11, 12, 13]) {
+      const random = new SeededRandom(seed);
+      await using bucket = new MemoryBucket();
+      const { source, book } = sourceOf(bucket);
+      const base = await publishRandomBuild(bucket, random, { chunks: 5, memory: false });
+      let child = await publishRandomChild(
+        bucket,
+        random,
+        base,
+        await openIndex(bucket, book, base.build, "rootfs"),
+      );
+      for (let i = 0; i < 3; i++) {
+        const parent = await openIndex(bucket, book, child.build, "rootfs");
+        child = await publishRandomChild(bucket, random, child, parent);
       }
+      const index = await openIndex(bucket, book, child.build, "rootfs");
+      assert.ok((await readDevice(index, source)).equals(child.rootfs), `seed ${seed}`);
+      const named = child.manifest.ancestors.map(({ build }) => build).sort();
+      assert.deepEqual(
+        named,
+        index
+          .builds()
+          .filter((build) => build !== child.build)
+          .sort(),
+      );
+      for (const { build, index: entry } of child.manifest.ancestors)
+        assert.deepEqual(
+          entry,
+          entryOf(await readObject(bucket, { kind: "index", build, artifact: "rootfs" })),
+        );
     }
   });
 
-  it("C26: does not exist until its manifest does, and is put once", async () => {
+  it("C26: does not exist until its manifest does", async () => {
     await using bucket = new MemoryBucket();
-    const failing = faulty(bucket, (method, [key]) =>
-      method === "put" && String(key).endsWith("manifest.json")
-        ? { kind: "fail", code: "unavailable" }
-        : undefined,
-    );
-    await assert.rejects(publishRandomBuild(failing, new SeededRandom(2)), (error) =>
-      Failure.is(error, "unavailable"),
-    );
+    const failing = faulty(bucket, manifestFails);
+    await assert.rejects(publishRandomBuild(failing, new SeededRandom(2)), isFailure("unavailable"));
     const { objects } = await bucket.list("builds/", {}, never);
-    assert.ok(objects.length > 4, "all but the manifest was put");
+    assert.equal(objects.length, 6, "all but the manifest was put");
     assert.ok(objects.every(({ key }) => !key.endsWith("manifest.json")));
+    const { build } = await publishRandomBuild(bucket, new SeededRandom(2));
+    assert.ok(
+      (await bucket.list(`builds/${build}/`, {}, never)).objects.length === 7,
+      "and it can be tried again",
+    );
   });
 
-  it("stores a build without memory without inventing one", async () => {
+  it("C26: is never published twice, and no byte of it is ever put again", async () => {
     await using bucket = new MemoryBucket();
-    const { manifest } = await publishRandomBuild(bucket, new SeededRandom(3), { memory: false });
+    const { build } = await publishRandomBuild(bucket, new SeededRandom(3));
+    const before = (await bucket.list("", {}, never)).objects;
+    const again = publishRandomBuild(bucket, new SeededRandom(3), { chunks: 3 });
+    await assert.rejects(again, (error) => Failure.is(error, "conflict") && error.message.includes(build));
+    assert.deepEqual((await bucket.list("", {}, never)).objects, before);
+  });
+
+  it("C26: over a parent is published only after the parent", async () => {
+    await using bucket = new MemoryBucket();
+    const random = new SeededRandom(4);
+    const base = await publishRandomBuild(bucket, random, { memory: false });
+    const index = await openIndex(bucket, new IndexBook(), base.build, "rootfs");
+    await bucket.delete(`builds/${base.build}/manifest.json`, never);
+    const before = (await bucket.list("", {}, never)).objects;
+    await assert.rejects(publishRandomChild(bucket, random, base, index), isFailure("not_found"));
+    assert.deepEqual((await bucket.list("", {}, never)).objects, before);
+  });
+
+  it("never guesses an ancestor", async () => {
+    await using bucket = new MemoryBucket();
+    const random = new SeededRandom(5);
+    const base = await publishRandomBuild(bucket, random, { memory: false });
+    const book = new IndexBook();
+    const child = await publishRandomChild(
+      bucket,
+      random,
+      base,
+      await openIndex(bucket, book, base.build, "rootfs"),
+    );
+    const silent = { ...child, manifest: { ...child.manifest, ancestors: [] } };
+    const index = await openIndex(bucket, book, child.build, "rootfs");
+    await assert.rejects(publishRandomChild(bucket, random, silent, index), isFailure("invalid"));
+  });
+
+  it("without memory is stored without inventing one", async () => {
+    await using bucket = new MemoryBucket();
+    const { manifest } = await publishRandomBuild(bucket, new SeededRandom(6), { memory: false });
     assert.equal(manifest.memfile, undefined);
     assert.equal(manifest.snapfile, undefined);
     assert.equal(manifest.rootfs?.bytes, 4 * chunkBytes + blockBytes);
   });
-});
 
-describe("a manifest", () => {
-  it("is refused with a sentence when it is cut, or says anything it must not", async () => {
+  it("shares its inputs with other builds, and mends one that is cut off", async () => {
     await using bucket = new MemoryBucket();
-    const { manifest, build } = await publishRandomBuild(bucket, new SeededRandom(4));
-    const bytes = encodeManifest(manifest);
-    assert.deepEqual(parseManifest(bytes, build), manifest);
-    for (let at = 0; at < bytes.length - 2; at++) {
-      assert.throws(() => parseManifest(bytes.subarray(0, at), build), corrupt, `cut at ${at}`);
-    }
-    for (let at = 0; at < bytes.length; at++) {
-      const flipped = Buffer.from(bytes);
-      flipped[at] = (flipped[at] ?? 0) ^ 0x80; // no longer ASCII
-      assert.throws(() => parseManifest(flipped, build), corrupt, `flipped at ${at}`);
-    }
-    const wrong = [
-      { ...manifest, build: randomUUID() },
-      { ...manifest, unknown: 1 },
-      { ...manifest, metafile: undefined },
-      { ...manifest, rootfs: { ...manifest.rootfs, bytes: 4097 } },
-      { ...manifest, inputs: [{ name: "agent-disk", digest: "zz", bytes: 1 }] },
-    ];
-    for (const value of wrong)
-      assert.throws(() => parseManifest(Buffer.from(JSON.stringify(value)), build), corrupt);
-  });
-
-  it("of a newer version is refused by its number", () => {
-    const newer = Buffer.from(JSON.stringify({ formatVersion: 2, anything: true }));
-    assert.throws(
-      () => parseManifest(newer, randomUUID()),
-      (error) => Failure.is(error, "invalid") && error.message.includes("version 2"),
-    );
+    const puts: string[] = [];
+    const watched = faulty(bucket, (method, [key]) => {
+      if (method === "put") puts.push(String(key));
+      return undefined;
+    });
+    const { agentDisk, manifest } = await publishRandomBuild(watched, new SeededRandom(7));
+    const key = blobKey(manifest.inputs[0]?.digest ?? "");
+    await bucket.delete(`builds/${manifest.build}/manifest.json`, never);
+    await publishRandomBuild(watched, new SeededRandom(7));
+    assert.equal(puts.filter((put) => put === key).length, 1);
+    await bucket.put(key, agentDisk.subarray(1), {}, never);
+    await bucket.delete(`builds/${manifest.build}/manifest.json`, never);
+    await publishRandomBuild(watched, new SeededRandom(7));
+    assert.equal((await bucket.head(key, never)).bytes, agentDisk.length);
   });
 });
 
-async function openIndex(
-  bucket: MemoryBucket,
-  build: string,
-  artifact: ImageArtifact,
-): Promise<ArtifactIndex> {
-  const object: ObjectName = { kind: "index", build, artifact };
-  const pieces: Uint8Array[] = [];
-  for await (const piece of bucketObjects(bucket).read(object, never)) pieces.push(piece);
-  return ArtifactIndex.decode(Buffer.concat(pieces), { build, artifact });
+const manifestFails: FaultPlan = (method, [key]) =>
+  method === "put" && String(key).endsWith("manifest.json")
+    ? { kind: "fail", code: "unavailable" }
+    : undefined;
+
+function sourceOf(bucket: Bucket) {
+  const book = new IndexBook();
+  return { book, source: verified(bucketChunks(bucket, book), book, silentMeter) };
 }
 
-function corrupt(error: unknown): boolean {
-  return Failure.is(error, "corrupt") && error.message.length > 10;
+function entryOf(bytes: Buffer) {
+  return { bytes: bytes.length, digest: createHash("sha256").update(bytes).digest("hex") };
+}
+
+function isFailure(code: FailureCode): (error: unknown) => boolean {
+  return (error) => Failure.is(error, code);
 }

@@ -1,12 +1,11 @@
-import { createHash, hash } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { hash } from "node:crypto";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import path from "node:path";
-import { pipeline } from "node:stream/promises";
 import { Failure } from "../base/failure.ts";
 import type { Bucket } from "../bucket/bucket.ts";
-import { type ImageArtifact, imageArtifacts } from "./artifact.ts";
+import { imageArtifacts } from "./artifact.ts";
 import {
+  type Ancestor,
   type BuildInput,
   encodeManifest,
   type FileEntry,
@@ -16,15 +15,20 @@ import {
   type Manifest,
   manifestVersion,
 } from "./manifest.ts";
-import { blobKey, fileKey, indexKey, manifestKey, packKey } from "./object-keys.ts";
-import { packImage } from "./pack-image.ts";
+import { fileKey, manifestKey } from "./object-keys.ts";
+import { putBlob } from "./put-blob.ts";
+import { type ChildImage, putImage } from "./put-image.ts";
 
 export interface PublishOptions {
   readonly bucket: Bucket;
   readonly build: string;
   readonly createdAt: string;
-  /** Paths of the devices and of the device state. */
-  readonly artifacts: { readonly rootfs?: string; readonly memfile?: string; readonly snapfile?: string };
+  /** Paths of the devices and of the device state; for a device that a parent build has too, what changed. */
+  readonly artifacts: {
+    readonly rootfs?: string | ChildImage;
+    readonly memfile?: string | ChildImage;
+    readonly snapfile?: string;
+  };
   readonly metafile: Buffer;
   readonly shape?: MachineShape;
   /** Paths of the blobs that the build names. */
@@ -35,38 +39,18 @@ export interface PublishOptions {
 }
 
 /**
- * Publishes a base build. The manifest is put last and once: until then the build does not exist (C26).
- * Throws `conflict` when there is such a build already.
+ * Publishes a build. The manifest is put last and once: until then the build does not exist (C26).
+ * Throws `conflict` when there is such a build already, `not_found` when a parent is not published.
  */
 export async function publishBuild(options: PublishOptions, signal: AbortSignal): Promise<Manifest> {
-  const { bucket, build, artifacts } = options;
+  const { bucket, build } = options;
+  // What a published build consists of is never put again, not even before the manifest would refuse it.
+  if (await isPublished(bucket, build, signal))
+    throw new Failure("conflict", `build ${build} is published already`);
+  await checkParents(options, signal);
   const scratch = await mkdtemp(path.join(options.scratch, "publish-"));
   try {
-    const inputs: BuildInput[] = [];
-    for (const { name, path } of options.inputs)
-      inputs.push({ name, ...(await putBlob(bucket, path, signal)) });
-    const images: Partial<Record<ImageArtifact, ImageEntry>> = {};
-    for (const artifact of imageArtifacts) {
-      const image = artifacts[artifact];
-      if (image !== undefined) images[artifact] = await putImage(options, artifact, image, scratch, signal);
-    }
-    const { snapfile: snapPath } = artifacts;
-    const snapfile =
-      snapPath === undefined
-        ? undefined
-        : await putFile(bucket, fileKey(build, "snapfile"), await readFile(snapPath), signal);
-    const metafile = await putFile(bucket, fileKey(build, "metafile"), options.metafile, signal);
-    const manifest: Manifest = {
-      formatVersion: manifestVersion,
-      build,
-      createdAt: options.createdAt,
-      ancestors: [],
-      ...images,
-      ...(snapfile === undefined ? {} : { snapfile }),
-      metafile,
-      ...(options.shape === undefined ? {} : { shape: options.shape }),
-      inputs,
-    };
+    const manifest = await putArtifacts(options, scratch, signal);
     await bucket.put(manifestKey(build), encodeManifest(manifest), { ifNoneMatch: "*" }, signal);
     return manifest;
   } finally {
@@ -74,45 +58,59 @@ export async function publishBuild(options: PublishOptions, signal: AbortSignal)
   }
 }
 
-async function putImage(
+/** A build over a parent is published only after the parent (C26). */
+async function checkParents(
+  { bucket, build, artifacts }: PublishOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const artifact of imageArtifacts) {
+    const image = artifacts[artifact];
+    if (image === undefined || typeof image === "string") continue;
+    const parent = image.parent.manifest.build;
+    if (await isPublished(bucket, parent, signal)) continue;
+    throw new Failure("not_found", `build ${build} is to be published before its parent ${parent}`);
+  }
+}
+
+async function isPublished(bucket: Bucket, build: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await bucket.head(manifestKey(build), signal);
+    return true;
+  } catch (error) {
+    if (Failure.is(error, "not_found")) return false;
+    throw error;
+  }
+}
+
+async function putArtifacts(
   options: PublishOptions,
-  artifact: ImageArtifact,
-  image: string,
   scratch: string,
   signal: AbortSignal,
-): Promise<ImageEntry> {
-  const { bucket, build, onProgress } = options;
-  const pack = path.join(scratch, `${artifact}.pack`);
-  const index = await packImage(
-    { build, artifact, image, pack, onProgress: (fraction) => onProgress?.(artifact, fraction) },
-    signal,
-  );
-  await bucket.put(packKey(build, artifact), { path: pack, bytes: index.packBytes }, {}, signal);
-  await rm(pack);
-  const entry = await putFile(bucket, indexKey(build, artifact), index.encode(), signal);
-  return {
-    bytes: index.deviceBytes,
-    storageBytes: index.storageBytes,
-    packBytes: index.packBytes,
-    index: entry,
-  };
+): Promise<Manifest> {
+  const { bucket, build, artifacts, createdAt, shape, onProgress } = options;
+  const inputs: BuildInput[] = [];
+  for (const { name, path } of options.inputs)
+    inputs.push({ name, ...(await putBlob(bucket, path, signal)) });
+  const images: { rootfs?: ImageEntry; memfile?: ImageEntry } = {};
+  const ancestors: Ancestor[] = [];
+  for (const artifact of imageArtifacts) {
+    const image = artifacts[artifact];
+    if (image === undefined) continue;
+    const progress = (fraction: number) => onProgress?.(artifact, fraction);
+    const put = await putImage({ bucket, build, artifact, image, scratch, onProgress: progress }, signal);
+    images[artifact] = put.entry;
+    ancestors.push(...put.ancestors);
+  }
+  const { snapfile } = artifacts;
+  const files: { snapfile?: FileEntry } = {};
+  if (snapfile !== undefined)
+    files.snapfile = await putFile(bucket, fileKey(build, "snapfile"), await readFile(snapfile), signal);
+  const metafile = await putFile(bucket, fileKey(build, "metafile"), options.metafile, signal);
+  const what = { build, createdAt, ancestors, ...images, ...files, metafile };
+  return { formatVersion: manifestVersion, ...what, ...(shape === undefined ? {} : { shape }), inputs };
 }
 
 async function putFile(bucket: Bucket, key: string, bytes: Buffer, signal: AbortSignal): Promise<FileEntry> {
   await bucket.put(key, bytes, {}, signal);
   return { bytes: bytes.length, digest: hash("sha256", bytes) };
-}
-
-/** Puts an input under its digest; one that is there already is left alone: blobs are never overwritten. */
-export async function putBlob(bucket: Bucket, file: string, signal: AbortSignal): Promise<FileEntry> {
-  const sum = createHash("sha256");
-  await pipeline(createReadStream(file), sum, { signal });
-  const digest = sum.digest("hex");
-  const { size } = await stat(file);
-  try {
-    await bucket.put(blobKey(digest), { path: file, bytes: size }, { ifNoneMatch: "*" }, signal);
-  } catch (error) {
-    if (!Failure.is(error, "conflict")) throw error;
-  }
-  return { bytes: size, digest };
 }

@@ -1,60 +1,29 @@
-import { Failure } from "../base/failure.ts";
-import type { Chunk, ChunkRequest, ChunkSource } from "./chunk-source.ts";
-import { type RetryPolicy, retry } from "./retry.ts";
+import type { ChunkSource } from "./chunk-source.ts";
+import { Attempts, type RetryPolicy } from "./retry.ts";
 
-/** Again if the failure says so; what was read already is not asked for twice. */
+/**
+ * Again if the failure says so (C7). An attempt goes on behind the chunks that came already; the number of attempts is
+ * bounded for the request as a whole.
+ */
 export function retried(source: ChunkSource, policy: RetryPolicy): ChunkSource {
   return {
     name: source.name,
     async *read(request, signal) {
-      let next = request.firstChunk;
+      const attempts = new Attempts(policy);
       const end = request.firstChunk + request.count;
+      let next = request.firstChunk;
       while (next < end) {
-        // A new iterator an attempt; the chunk that was got by it is yielded outside of the retry.
-        const rest: ChunkRequest = { ...request, firstChunk: next, count: end - next };
-        const iterator = await retry(() => started(source, rest, signal), policy, signal);
         try {
-          let step = iterator.first;
-          if (step.done === true) throw new Failure("corrupt", "a source gave nothing");
-          while (step.done !== true) {
-            next = step.value.index + 1;
-            yield step.value;
-            step = await iterator.next();
+          const rest = { ...request, firstChunk: next, count: end - next };
+          for await (const chunk of source.read(rest, signal)) {
+            next = chunk.index + 1;
+            yield chunk;
           }
+          return;
         } catch (error) {
-          if (error !== iterator.broken()) throw error;
-        } finally {
-          await iterator.close();
+          if (next < end) await attempts.failed(error, signal);
         }
       }
     },
-  };
-}
-
-interface Started {
-  readonly first: IteratorResult<Chunk>;
-  next(): Promise<IteratorResult<Chunk>>;
-  /** The failure that ended it after its first chunk, if one did: the next attempt starts behind what came. */
-  broken(): unknown;
-  close(): Promise<void>;
-}
-
-/** An iterator that has given its first chunk, so that an attempt that gives none is one that failed. */
-async function started(source: ChunkSource, request: ChunkRequest, signal: AbortSignal): Promise<Started> {
-  const iterator = source.read(request, signal)[Symbol.asyncIterator]();
-  let failure: unknown;
-  const first = await iterator.next();
-  return {
-    first,
-    next: async () => {
-      try {
-        return await iterator.next();
-      } catch (error) {
-        failure = error;
-        throw error;
-      }
-    },
-    broken: () => failure,
-    close: async () => void (await iterator.return?.()),
   };
 }

@@ -18,7 +18,7 @@ export class VarintWriter {
   }
 }
 
-/** Reads what a VarintWriter wrote. Throws `corrupt` at the end of the bytes or above 2^53 − 1. */
+/** Reads what a VarintWriter wrote. Throws `corrupt` for anything else. */
 export class VarintReader {
   readonly #bytes: Uint8Array;
   #at = 0;
@@ -39,6 +39,7 @@ export class VarintReader {
       value += (byte & 0x7f) * scale;
       if (!Number.isSafeInteger(value) || scale > 2 ** 49)
         throw new Failure("corrupt", "a number is too large");
+      if (byte === 0 && scale > 1) throw new Failure("corrupt", "a number is longer than it need be");
       if (byte < 0x80) return value;
     }
   }

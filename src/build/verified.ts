@@ -3,7 +3,7 @@ import { Failure } from "../base/failure.ts";
 import type { Meter } from "../base/meter.ts";
 import type { Chunk, ChunkRequest, ChunkSource } from "./chunk-source.ts";
 import type { IndexBook } from "./index-book.ts";
-import { isZero } from "./pack-image.ts";
+import { isZero } from "./is-zero.ts";
 
 /**
  * Never unverified: every chunk is compared with the index before anyone sees it (C11).
@@ -13,15 +13,17 @@ export function verified(source: ChunkSource, indexes: IndexBook, meter: Meter):
   return {
     name: source.name,
     async *read(request, signal) {
+      const end = request.firstChunk + request.count;
       let next = request.firstChunk;
       try {
         for await (const chunk of source.read(request, signal)) {
+          if (next === end) throw corrupt(request, chunk.index, "was not asked for");
           if (chunk.index !== next) throw corrupt(request, next, `is chunk ${chunk.index}`);
           check(chunk, request, indexes);
           next += 1;
           yield chunk;
         }
-        if (next !== request.firstChunk + request.count) throw corrupt(request, next, "is missing");
+        if (next !== end) throw corrupt(request, next, "is missing");
       } catch (error) {
         if (Failure.is(error, "corrupt")) meter.count("larder_corrupt_chunks_total", { source: source.name });
         throw error;

@@ -1,12 +1,14 @@
-import { randomUUID } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { SeededRandom } from "../../base/testing/seeded-random.ts";
 import type { Bucket } from "../../bucket/bucket.ts";
 import { blockBytes, chunkBytes } from "../artifact.ts";
+import type { ArtifactIndex } from "../artifact-index.ts";
 import type { Manifest } from "../manifest.ts";
 import { publishBuild } from "../publish-build.ts";
+import { randomBuildId } from "./random-build-id.ts";
+import { randomChanges } from "./random-index.ts";
 
 export interface PublishedBuild {
   readonly build: string;
@@ -33,7 +35,7 @@ export async function publishRandomBuild(
   random: SeededRandom,
   { chunks = 5, memory = true }: PublishedOptions = {},
 ): Promise<PublishedBuild> {
-  const build = randomUUID();
+  const build = randomBuildId(random);
   const scratch = await mkdtemp(path.join(tmpdir(), "larder-published-"));
   try {
     const write = async (name: string, bytes: Buffer) => {
@@ -62,6 +64,36 @@ export async function publishRandomBuild(
       never,
     );
     return { build, manifest, rootfs, memfile, snapfile, metafile, agentDisk };
+  } finally {
+    await rm(scratch, { recursive: true });
+  }
+}
+
+/** A child of a published build: its rootfs changed in random ranges, nothing else stored by itself. */
+export async function publishRandomChild(
+  bucket: Bucket,
+  random: SeededRandom,
+  parent: Pick<PublishedBuild, "manifest" | "rootfs">,
+  parentIndex: ArtifactIndex,
+): Promise<Pick<PublishedBuild, "build" | "manifest" | "rootfs">> {
+  const build = randomBuildId(random);
+  const rootfs = Buffer.from(parent.rootfs);
+  const changes = randomChanges(random, rootfs.length / blockBytes);
+  const stored: Buffer[] = [];
+  for (const { offset, length, zero } of changes) {
+    const range = rootfs.subarray(offset, offset + length).fill(random.below(256));
+    if (zero) range.fill(0);
+    else random.bytes(64).copy(range);
+    if (!zero) stored.push(range);
+  }
+  const scratch = await mkdtemp(path.join(tmpdir(), "larder-published-"));
+  try {
+    const changed = path.join(scratch, "changed");
+    await writeFile(changed, Buffer.concat(stored));
+    const image = { path: changed, changes, parent: { manifest: parent.manifest, index: parentIndex } };
+    const rest = { createdAt: new Date(0).toISOString(), metafile: Buffer.from("{}"), inputs: [], scratch };
+    const manifest = await publishBuild({ bucket, build, artifacts: { rootfs: image }, ...rest }, never);
+    return { build, manifest, rootfs };
   } finally {
     await rm(scratch, { recursive: true });
   }
