@@ -3,6 +3,8 @@
  * Rejects with the signal's reason. A late rejection of `promise` is not unhandled.
  */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  promise.catch(ignore); // nobody may be waiting for it any more when it fails
+  promise.catch(ignore); // It may reject when nobody waits for it any more, or never did.
   signal.throwIfAborted();
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const onAbort = () => reject(signal.reason as Error);

@@ -1,5 +1,4 @@
-import { constants } from "node:fs";
-import { access } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { Failure } from "../base/failure.ts";
 import type { Accelerator } from "./machine-spec.ts";
 
@@ -9,7 +8,7 @@ import type { Accelerator } from "./machine-spec.ts";
  */
 export async function chooseAccelerator(
   wanted = "auto",
-  probe: () => Promise<string | null> = kvmTrouble,
+  probe: () => Promise<string | null> = () => kvmTrouble(),
 ): Promise<Accelerator> {
   if (!["auto", "kvm", "tcg"].includes(wanted)) {
     throw new Failure("invalid", `LARDER_ACCEL is '${wanted}': it must be auto, kvm or tcg`);
@@ -21,14 +20,18 @@ export async function chooseAccelerator(
   return { kind: "tcg", reason: `emulation (about ten times slower), since ${trouble}` };
 }
 
-/** Why KVM cannot be used, or null when it can. */
-async function kvmTrouble(): Promise<string | null> {
+/**
+ * Why KVM cannot be used, or null when it can. The device is opened, not only looked at: in a container it may be there
+ * and forbidden, and its module may be missing.
+ */
+export async function kvmTrouble(device = "/dev/kvm"): Promise<string | null> {
   try {
-    await access("/dev/kvm", constants.R_OK | constants.W_OK);
+    await (await open(device, "r+")).close();
     return null;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT") return "there is no /dev/kvm";
-    return "this user may not use /dev/kvm: add it to the group kvm";
+    if (code === "ENOENT") return `there is no ${device}`;
+    if (code === "EACCES") return `this user may not use ${device}: add it to the group kvm`;
+    return `${device} cannot be opened (${code})`;
   }
 }

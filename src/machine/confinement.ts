@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import path from "node:path";
 import type { MachineSpec } from "./machine-spec.ts";
 import { qemuArguments, type SeenPaths } from "./qemu-arguments.ts";
@@ -54,31 +55,35 @@ export function confinedCommand(spec: MachineSpec, host: MachineHost): Command {
   return {
     program: "bwrap",
     args: [
+      ...["--cap-drop", "ALL"],
       ...(host.root
-        ? ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+        ? setprivCapabilities.flatMap((capability) => ["--cap-add", capability])
         : ["--unshare-user"]),
       ...["--unshare-net", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
-      ...(host.root ? [] : ["--cap-drop", "ALL"]),
       ...["--new-session", "--as-pid-1", "--clearenv", "--hostname", "vm"],
       // Folders that bubblewrap makes by itself are root's alone.
       ...folders.flatMap((folder) => ["--perms", "0755", "--dir", folder]),
       ...programBinds(host),
       ...kvm,
       ...fileBinds(spec),
-      ...["--chdir", inside.directory, "--info-fd", String(infoFd), "--"],
+      ...["--remount-ro", "/", "--chdir", inside.directory, "--info-fd", String(infoFd), "--"],
       ...(host.root ? dropTo(spec, host) : []),
       ...qemu,
     ],
   };
 }
 
+/** What setpriv needs, to give up all of them and root itself. */
+const setprivCapabilities = ["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"];
+
 function dropTo(spec: MachineSpec, host: MachineHost): string[] {
-  const uid = String(spec.uid ?? 65534);
+  assert(spec.uid !== undefined && spec.uid > 0, "a root daemon gives each machine a user of its own");
+  const uid = String(spec.uid);
   const groups =
     spec.accelerator === "kvm" && host.kvmGid !== undefined
       ? ["--groups", String(host.kvmGid)]
       : ["--clear-groups"];
-  const nothing = ["--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs"];
+  const nothing = ["--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--no-new-privs"];
   return [inside.setpriv, "--reuid", uid, "--regid", uid, ...groups, ...nothing, "--"];
 }
 

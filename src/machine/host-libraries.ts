@@ -16,7 +16,11 @@ export async function hostLibraries(): Promise<LibraryPath[]> {
   return found;
 }
 
-/** The group that may use /dev/kvm, or undefined when there is no such device. */
+/**
+ * The group that may use /dev/kvm. Undefined when there is no such device, and when that group is root's:
+ * no machine gets that one.
+ */
 export async function kvmGroup(): Promise<number | undefined> {
-  return (await stat("/dev/kvm").catch(() => undefined))?.gid;
+  const gid = (await stat("/dev/kvm").catch(() => undefined))?.gid;
+  return gid === 0 ? undefined : gid;
 }

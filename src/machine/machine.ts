@@ -1,7 +1,10 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { chown } from "node:fs/promises";
 import path from "node:path";
 import { abortable } from "../base/abortable.ts";
 import type { Clock } from "../base/clock.ts";
+import { deadline } from "../base/deadline.ts";
 import { Failure } from "../base/failure.ts";
 import { insideDirectory, type MachineHost } from "./confinement.ts";
 import { channelSocketName, type MachineSpec, qmpSocketName } from "./machine-spec.ts";
@@ -10,8 +13,10 @@ import { incomingUri } from "./qemu-arguments.ts";
 import { QmpClient, type QmpEvent } from "./qmp-client.ts";
 import { endedEarly, type MachineExit, VmmProcess } from "./vmm-process.ts";
 
-/** How often a socket that is about to appear, or a state that is about to change, is looked at. */
+/** How often it is looked whether the control socket is there. */
 const pollMs = 1;
+/** A VMM that has hung up is about to end: how long it is waited for, to hear its last words. */
+const lastWordsMsMax = 2000;
 
 /**
  * One VMM process.
@@ -25,14 +30,14 @@ const pollMs = 1;
 export class Machine implements AsyncDisposable {
   readonly spec: MachineSpec;
   readonly #process: VmmProcess;
-  readonly #clock: Clock;
-  readonly #listeners = new Set<(event: QmpEvent) => void>();
-  #qmp: QmpClient | undefined;
+  readonly #qmp: QmpClient;
+  readonly #listeners: Set<Listener>;
 
-  private constructor(spec: MachineSpec, process: VmmProcess, clock: Clock) {
+  private constructor(spec: MachineSpec, process: VmmProcess, qmp: QmpClient, listeners: Set<Listener>) {
     this.spec = spec;
     this.#process = process;
-    this.#clock = clock;
+    this.#qmp = qmp;
+    this.#listeners = listeners;
   }
 
   /**
@@ -42,17 +47,18 @@ export class Machine implements AsyncDisposable {
    */
   static async start(
     spec: MachineSpec,
-    host: MachineHost & { clock: Clock },
+    host: MachineHost & { readonly clock: Clock },
     signal: AbortSignal,
   ): Promise<Machine> {
+    assert((spec.boot === undefined) !== (spec.snapfile === undefined), "a machine boots or is restored");
     await giveTo(spec, host);
     const process = await VmmProcess.spawn(spec, host, signal);
-    const machine = new Machine(spec, process, host.clock);
+    const listeners = new Set<Listener>();
     try {
-      await machine.#unlessExited(machine.#connect(signal));
-      return machine;
+      const qmp = await connectTo(spec, process, { clock: host.clock, listeners }, signal);
+      return new Machine(spec, process, qmp, listeners);
     } catch (error) {
-      await machine.destroy();
+      await process.end();
       throw error;
     }
   }
@@ -71,88 +77,118 @@ export class Machine implements AsyncDisposable {
     return path.join(this.spec.socketDirectory, channelSocketName);
   }
 
-  onEvent(listener: (event: QmpEvent) => void): void {
+  /** What the VMM tells unasked. */
+  onEvent(listener: Listener): void {
     this.#listeners.add(listener);
   }
 
   /** Loads the device state of `spec.snapfile` and lets the machine run. */
   async restore(signal: AbortSignal): Promise<void> {
-    await this.execute("migrate-incoming", { uri: incomingUri }, signal);
-    for (let status = await this.status(signal); status === "inmigrate"; status = await this.status(signal)) {
-      await this.#clock.sleep(pollMs, signal);
+    const { promise: loaded, resolve } = Promise.withResolvers<void>();
+    const listener = ({ event, data }: QmpEvent) => {
+      if (event === "MIGRATION" && data?.["status"] === "completed") resolve();
+    };
+    this.#listeners.add(listener);
+    try {
+      await this.execute("migrate-incoming", { uri: incomingUri }, signal);
+      // A VMM that cannot load its state says why and ends.
+      const exited = this.exited.then((exit) => Promise.reject(endedEarly(exit)));
+      await abortable(Promise.race([loaded, exited]), signal);
+    } finally {
+      this.#listeners.delete(listener);
     }
-    await this.execute("cont", {}, signal);
+    await this.resume(signal);
   }
 
   /**
    * Stops the machine and saves its device state as `name` in its directory. Its memory is in its memfile then,
-   * its disk in its image. The machine stays stopped.
+   * its disk in its image. The machine stays stopped, also when saving fails.
    */
   async snapshot(name: string, signal: AbortSignal): Promise<void> {
     await this.execute("stop", {}, signal);
     await this.execute("xen-save-devices-state", { filename: insideDirectory(name), live: false }, signal);
   }
 
-  /** The VMM's word for what it does: `running`, `paused`, `inmigrate`, `io-error`, … */
-  async status(signal: AbortSignal): Promise<string> {
-    const { status } = (await this.execute("query-status", {}, signal)) as { status: string };
-    return status;
+  /** Lets a machine that is stopped go on. */
+  async resume(signal: AbortSignal): Promise<void> {
+    await this.execute("cont", {}, signal);
   }
 
-  /** Any command of the machine protocol. */
+  /** The VMM's word for what it does: `running`, `paused`, `inmigrate`, `io-error`, … */
+  async status(signal: AbortSignal): Promise<string> {
+    const { status } = (await this.execute("query-status", {}, signal)) as { status?: unknown };
+    return String(status);
+  }
+
+  /** Any command of the machine protocol. Throws `unavailable` with the last words of a machine that is no more. */
   execute(command: string, args: object, signal: AbortSignal): Promise<unknown> {
-    if (this.#qmp === undefined) throw new Failure("unavailable", "the machine takes no commands");
-    return this.#unlessExited(this.#qmp.execute(command, args, signal));
+    return this.#qmp.execute(command, args, signal);
   }
 
   /** Ends the VMM in its own way, which writes out its disks. For machines that made a template. */
   async quit(signal: AbortSignal): Promise<void> {
-    await this.#qmp?.execute("quit", {}, signal).catch((error: unknown) => {
-      if (!Failure.is(error, "unavailable")) throw error; // it may end before it answers
-    });
-    await abortable(this.exited, signal);
-    await this.destroy();
+    try {
+      await this.execute("quit", {}, signal).catch((error: unknown) => {
+        if (!Failure.is(error, "unavailable")) throw error; // it may end before it answers
+      });
+      const { code, signal: how } = await abortable(this.exited, signal);
+      if (code !== 0) throw new Failure("internal", `the machine did not end well: ${how ?? `code ${code}`}`);
+    } finally {
+      await this.destroy();
+    }
   }
 
   /** Ends the VMM at once, whatever it is doing: never through its control socket, which may hang. */
   async destroy(): Promise<void> {
+    this.#qmp.destroy(new Failure("unavailable", "the machine was ended"));
     await this.#process.end();
-    this.#qmp?.destroy(new Failure("unavailable", "the machine was ended"));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.destroy();
   }
+}
 
-  async #connect(signal: AbortSignal): Promise<void> {
-    const socket = path.join(this.spec.socketDirectory, qmpSocketName);
-    const onEvent = (event: QmpEvent) => {
-      for (const listener of this.#listeners) listener(event);
-    };
-    while (this.#qmp === undefined) {
-      try {
-        this.#qmp = await QmpClient.connect(socket, onEvent, signal);
-      } catch (error) {
-        // The socket appears some milliseconds after the process; if that is no more, `exited` ends the wait.
-        signal.throwIfAborted();
-        if (Failure.from(error).code === "internal") throw error;
-        await Promise.race([this.#clock.sleep(pollMs, signal), this.exited]);
-      }
+type Listener = (event: QmpEvent) => void;
+
+/**
+ * Waits for the control socket, which appears some milliseconds after the process, and connects to it. What fails
+ * because the VMM has ended fails with its last words.
+ */
+async function connectTo(
+  spec: MachineSpec,
+  process: VmmProcess,
+  { clock, listeners }: { readonly clock: Clock; readonly listeners: ReadonlySet<Listener> },
+  signal: AbortSignal,
+): Promise<QmpClient> {
+  const whyClosed = async () => {
+    using patience = deadline(clock, lastWordsMsMax, "the end of a machine that has hung up");
+    return endedEarly(await abortable(process.exited, patience.signal));
+  };
+  const onEvent = (event: QmpEvent) => {
+    for (const listener of listeners) listener(event);
+  };
+  const options = { path: path.join(spec.socketDirectory, qmpSocketName), onEvent, whyClosed };
+  const ended = new AbortController();
+  void process.exited.then((exit) => ended.abort(endedEarly(exit)));
+  const either = AbortSignal.any([signal, ended.signal]);
+  for (;;) {
+    try {
+      if (existsSync(options.path)) return await QmpClient.connect(options, either);
+    } catch (error) {
+      either.throwIfAborted();
+      // It is bound a moment before it is listened to.
+      if (!Failure.is(error, "not_found") && !Failure.is(error, "unavailable")) throw error;
     }
-  }
-
-  async #unlessExited<T>(promise: Promise<T>): Promise<T> {
-    promise.catch(() => {});
-    const exit = this.exited.then((exit) => Promise.reject(endedEarly(exit)));
-    exit.catch(() => {});
-    return Promise.race([promise, exit]);
+    await clock.sleep(pollMs, either);
   }
 }
 
 /** A machine of its own user must be able to write what is its own. */
 async function giveTo(spec: MachineSpec, host: MachineHost): Promise<void> {
   const { uid } = spec;
-  if (!host.root || uid === undefined) return;
+  if (!host.root) return;
+  assert(uid !== undefined, "a root daemon gives each machine a user of its own");
   const own = [spec.directory, spec.socketDirectory];
   if (spec.memfile.mode === "build") own.push(spec.memfile.path);
   own.push(spec.rootDisk.kind === "raw" ? spec.rootDisk.path : path.join(spec.directory, spec.rootDisk.name));

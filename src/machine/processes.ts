@@ -11,14 +11,17 @@ export interface ProcessIdentity {
 /** When the process was started, or undefined when there is none, or only its remains that nobody has waited for. */
 export function startTimeOf(pid: number): string | undefined {
   try {
-    return parseStat(readFileSync(`/proc/${pid}/stat`, "latin1"));
+    return parseStartTime(readFileSync(`/proc/${pid}/stat`, "latin1"));
   } catch {
     return undefined;
   }
 }
 
-/** The name in /proc/PID/stat may hold spaces and brackets: fields are counted from its last bracket on. */
-function parseStat(stat: string): string | undefined {
+/**
+ * The start time in the text of /proc/PID/stat; undefined for a process that has ended. Its name, in brackets, may hold
+ * blanks and brackets itself: fields are counted from the last bracket on.
+ */
+export function parseStartTime(stat: string): string | undefined {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
 }
@@ -38,11 +41,11 @@ export function killByIdentity(identity: ProcessIdentity): boolean {
   }
 }
 
-/** Processes with `marker` as a whole argument of their command line. */
+/** Processes with `marker` as a whole argument of their command line; never this one. */
 export async function findByArgument(marker: string): Promise<ProcessIdentity[]> {
   const found: ProcessIdentity[] = [];
   for (const name of await readdir("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
+    if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
     const line = await readFile(`/proc/${name}/cmdline`, "latin1").catch(() => "");
     if (!line.split("\0").includes(marker)) continue;
     const startTime = startTimeOf(Number(name));

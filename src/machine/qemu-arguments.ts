@@ -1,4 +1,5 @@
-import { cpuModel, machineType } from "./machine-shape.ts";
+import assert from "node:assert/strict";
+import { cpuArgument, machineType } from "./machine-shape.ts";
 import { channelSocketName, consoleName, type MachineSpec, markerOf, qmpSocketName } from "./machine-spec.ts";
 
 /** Where a machine's files are seen by the VMM; the host's own paths when it is not confined. */
@@ -18,21 +19,24 @@ export interface SeenPaths {
 export const snapfileFd = 3;
 /** Where `migrate-incoming` reads it. The `file:` transport came with QEMU 8.2. */
 export const incomingUri = "file:/dev/fdset/1";
+const mebibyte = 2 ** 20;
 /** Seconds that the overlay's client waits for a daemon that is being restarted. */
 const reconnectSeconds = 3600;
 
 /** A machine as QEMU's command line, without the program's name. */
 export function qemuArguments(spec: MachineSpec, seen: SeenPaths): string[] {
   const { vcpus, memoryBytes, accelerator } = spec;
+  assert(memoryBytes % mebibyte === 0, "a machine has whole mebibytes of memory");
   const memory =
     `memory-backend-file,id=mem,size=${memoryBytes},mem-path=${seen.memfile}` +
     (spec.memfile.mode === "build" ? ",share=on" : ",share=off,readonly=on,rom=off");
   return [
     ...["-name", markerOf(spec.id)],
-    ...["-M", `${machineType},memory-backend=mem,suppress-vmdesc=on`],
+    // A crash of the VMM must not write the guest's memory to the disk.
+    ...["-M", `${machineType},memory-backend=mem,suppress-vmdesc=on,dump-guest-core=off`],
     ...(accelerator === "kvm" ? ["-accel", "kvm"] : ["-accel", "tcg,tb-size=64"]),
-    ...["-cpu", cpuModel(accelerator)],
-    ...["-m", String(memoryBytes / 2 ** 20), "-smp", String(vcpus)],
+    ...["-cpu", cpuArgument(accelerator)],
+    ...["-m", String(memoryBytes / mebibyte), "-smp", String(vcpus)],
     ...["-display", "none", "-no-user-config", "-nodefaults", "-no-reboot"],
     ...["-object", memory],
     ...["-qmp", `unix:${seen.sockets}/${qmpSocketName},server=on,wait=off`],
@@ -51,10 +55,16 @@ export function qemuArguments(spec: MachineSpec, seen: SeenPaths): string[] {
   ];
 }
 
-/** A console that is kept while a template is made; afterwards the last 64 KiB of it, in memory: it fills no disk. */
+/**
+ * While a machine boots its console is kept in a file that is there already and of bounded size. Of one that is
+ * restored the last 64 KiB are kept in memory: they fill no disk.
+ */
 function consoleArguments(spec: MachineSpec, seen: SeenPaths): string[] {
-  if (spec.memfile.mode === "build") return ["-serial", `file:${seen.directory}/${consoleName}`];
-  return ["-chardev", "ringbuf,id=console,size=65536", "-serial", "chardev:console"];
+  const kept =
+    spec.boot === undefined
+      ? "ringbuf,id=console,size=65536"
+      : `file,id=console,path=${seen.directory}/${consoleName},append=on`;
+  return ["-chardev", kept, "-serial", "chardev:console"];
 }
 
 function rootNode(spec: MachineSpec, seen: SeenPaths): object {
@@ -84,6 +94,8 @@ function startArguments(spec: MachineSpec, seen: SeenPaths): string[] {
   }
   return [
     ...["-incoming", "defer", "-S", "-global", "migration.send-configuration=off"],
+    // The VMM says when the state is loaded, instead of being asked again and again.
+    ...["-global", "migration.x-events=on"],
     ...["-add-fd", `fd=${snapfileFd},set=1`],
   ];
 }

@@ -1,125 +1,237 @@
+import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { rm } from "node:fs/promises";
+import { constants } from "node:os";
 import path from "node:path";
 import type { Readable } from "node:stream";
-import { abortable } from "../base/abortable.ts";
+import { abortable, ignore } from "../base/abortable.ts";
+import type { Clock } from "../base/clock.ts";
+import { deadline } from "../base/deadline.ts";
 import { Failure } from "../base/failure.ts";
-import { confinedCommand, type MachineHost } from "./confinement.ts";
-import { channelSocketName, lastWordsName, type MachineSpec, qmpSocketName } from "./machine-spec.ts";
-import { killByIdentity, type ProcessIdentity, startTimeOf } from "./processes.ts";
+import { BoundedLog } from "./bounded-log.ts";
+import { confinedCommand, infoFd, type MachineHost } from "./confinement.ts";
+import {
+  channelSocketName,
+  consoleName,
+  lastWordsName,
+  type MachineSpec,
+  markerOf,
+  qmpSocketName,
+} from "./machine-spec.ts";
+import { printable } from "./printable.ts";
+import { findByArgument, isAlive, killByIdentity, type ProcessIdentity, startTimeOf } from "./processes.ts";
 
 export interface MachineExit {
+  /** Null when a signal ended it, or when it could not even be started. */
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   /** The end of what it wrote to its standard error, on one line; may be empty. */
   readonly lastWords: string;
 }
 
-/** How much of the last words is kept, in bytes. */
-const lastWordsBytes = 2000;
 /** Bubblewrap tells a few numbers in some hundred bytes. */
 const infoBytesMax = 10_000;
+const logBytesMax = 1 << 20;
+/** How much is read of the VMM's complaints to make its last words of, in bytes. */
+const lastWordsBytes = 4000;
+const lastWordsCharactersMax = 1000;
+/** How long killed processes may take to be gone, and how often they are looked at. */
+const endMsMax = 10_000;
+const pollMs = 2;
+/** How long a watcher that was just started is given to tell its child's number before it is killed. */
+const beginMsMax = 2000;
 
-/** The processes of one machine: bubblewrap, which watches, and the VMM in its cage, in a session of their own. */
+/**
+ * The processes of one machine: bubblewrap, which watches, and the VMM in its cage, in a session of their own.
+ * They survive this program; whoever wants them ended says so.
+ */
 export class VmmProcess {
-  readonly identity: ProcessIdentity;
+  /** Resolves when the VMM is no more and everything of it has been read, whoever ended it. */
   readonly exited: Promise<MachineExit>;
   readonly #spec: MachineSpec;
+  readonly #clock: Clock;
   readonly #watcher: ChildProcess;
+  readonly #words: BoundedLog;
+  readonly #logs: Disposable;
+  readonly #begun: Promise<ProcessIdentity | undefined>;
+  #identity: ProcessIdentity | undefined;
+  #ending: Promise<void> | undefined;
 
-  private constructor(
-    spec: MachineSpec,
-    watcher: ChildProcess,
-    identity: ProcessIdentity,
-    exited: Promise<MachineExit>,
-  ) {
+  private constructor(spec: MachineSpec, clock: Clock, logs: Logs, watcher: ChildProcess) {
     this.#spec = spec;
+    this.#clock = clock;
+    this.#words = logs.words;
+    this.#logs = logs;
     this.#watcher = watcher;
-    this.identity = identity;
-    this.exited = exited;
+    const watcherEnd = endOf(watcher);
+    this.#begun = Promise.race([childPid(watcher), watcherEnd.then(() => undefined)]).then(
+      (pid) => (this.#identity = identityOf(pid)),
+    );
+    this.exited = watcherEnd.then((end) => this.#settle(end));
   }
 
   /** Resolves when the VMM has a process; throws `unavailable` with its last words when it has ended by then. */
-  static async spawn(spec: MachineSpec, host: MachineHost, signal: AbortSignal): Promise<VmmProcess> {
+  static async spawn(
+    spec: MachineSpec,
+    host: MachineHost & { readonly clock: Clock },
+    signal: AbortSignal,
+  ): Promise<VmmProcess> {
     signal.throwIfAborted();
-    const wordsPath = path.join(spec.directory, lastWordsName);
-    const words = openSync(wordsPath, "w", 0o600);
-    const snapfile = spec.snapfile === undefined ? undefined : openSync(spec.snapfile, "r");
-    const { program, args } = confinedCommand(spec, host);
-    const watcher = spawn(program, args, {
-      detached: true,
-      env: {},
-      stdio: ["ignore", "ignore", words, snapfile ?? "ignore", "pipe"],
-    });
-    closeSync(words);
-    if (snapfile !== undefined) closeSync(snapfile);
-    watcher.unref();
-    const exited = new Promise<MachineExit>((resolve) => {
-      watcher.once("error", (error) => resolve({ code: null, signal: null, lastWords: error.message }));
-      watcher.once("exit", (code, signal) => resolve({ code, signal, lastWords: readLastWords(wordsPath) }));
-    });
+    const logs = openLogs(spec, host.clock);
+    const process = new VmmProcess(spec, host.clock, logs, spawnConfined(spec, host, logs));
     try {
-      const pid = await abortable(childPid(watcher.stdio[4] as Readable), signal);
-      const startTime = pid === undefined ? undefined : startTimeOf(pid);
-      if (pid === undefined || startTime === undefined) throw endedEarly(await abortable(exited, signal));
-      return new VmmProcess(spec, watcher, { pid, startTime }, exited);
+      const identity = await abortable(process.#begun, signal);
+      if (identity === undefined) throw endedEarly(await abortable(process.exited, signal));
+      return process;
     } catch (error) {
-      watcher.kill("SIGKILL");
+      await process.end();
       throw error;
     }
   }
 
-  /** Ends both processes at once and removes the machine's sockets. May be called twice. */
-  async end(): Promise<MachineExit> {
-    killByIdentity(this.identity);
-    const exit = await this.exited;
-    this.#watcher.removeAllListeners();
-    for (const name of [qmpSocketName, channelSocketName]) {
-      await rm(path.join(this.#spec.socketDirectory, name), { force: true });
+  get identity(): ProcessIdentity {
+    assert(this.#identity !== undefined, "a process that was handed out has begun");
+    return this.#identity;
+  }
+
+  /**
+   * Ends both processes at once, waits until they are gone, and removes the machine's sockets. May be called twice.
+   * Throws `unavailable` when the kernel does not let go of them.
+   */
+  end(): Promise<void> {
+    return (this.#ending ??= this.#end());
+  }
+
+  async #end(): Promise<void> {
+    using patience = deadline(this.#clock, endMsMax, `ending machine '${this.#spec.id}'`);
+    const identity = this.#identity ?? (await this.#beginning());
+    // The watcher ends by itself after the VMM, and waits for it as its parent should.
+    if (identity === undefined) this.#watcher.kill("SIGKILL");
+    else killByIdentity(identity);
+    await abortable(this.exited, patience.signal);
+    const sockets = [qmpSocketName, channelSocketName].map((name) =>
+      path.join(this.#spec.socketDirectory, name),
+    );
+    // Recursive, because the VMM may have put there what it wanted.
+    await Promise.all(sockets.map((socket) => rm(socket, { force: true, recursive: true })));
+  }
+
+  /** The VMM's process, if there is going to be one: killing only its watcher would leave it to itself. */
+  async #beginning(): Promise<ProcessIdentity | undefined> {
+    using patience = deadline(this.#clock, beginMsMax, "the beginning of a machine");
+    return abortable(this.#begun, patience.signal).catch(() => undefined);
+  }
+
+  /** The watcher is no more. If it did not end by itself, what it watched must not go on without it. */
+  async #settle(end: WatcherEnd): Promise<MachineExit> {
+    const left = end.signal === null ? [] : await findByArgument(markerOf(this.#spec.id));
+    if (this.#identity !== undefined) left.push(this.#identity);
+    const patient = new AbortController().signal;
+    for (const each of left) {
+      while (isAlive(each)) {
+        killByIdentity(each);
+        await this.#clock.sleep(pollMs, patient);
+      }
     }
-    return exit;
+    const words = end.trouble ?? this.#words.tail(lastWordsBytes);
+    this.#logs[Symbol.dispose]();
+    return machineExit({ ...end, words });
   }
 }
 
+interface WatcherEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** Why it could not be started. */
+  readonly trouble?: string;
+}
+
+interface Logs extends Disposable {
+  readonly words: BoundedLog;
+}
+
+function openLogs(spec: MachineSpec, clock: Clock): Logs {
+  using held = new DisposableStack();
+  const open = (name: string, uid?: number) =>
+    held.use(BoundedLog.create(path.join(spec.directory, name), { bytesMax: logBytesMax, clock, uid }));
+  const words = open(lastWordsName);
+  if (spec.boot !== undefined) open(consoleName, spec.uid);
+  const all = held.move();
+  return { words, [Symbol.dispose]: () => all.dispose() };
+}
+
+function spawnConfined(spec: MachineSpec, host: MachineHost, logs: Logs): ChildProcess {
+  const { program, args } = confinedCommand(spec, host);
+  let snapfile: number | undefined;
+  try {
+    // The VMM inherits the device state as a descriptor: its file need not be in the cage.
+    if (spec.snapfile !== undefined) snapfile = openSync(spec.snapfile, "r");
+    const stdio = ["ignore", "ignore", logs.words.descriptor, snapfile ?? "ignore", "pipe"] as const;
+    return spawn(program, args, { detached: true, cwd: "/", env: {}, stdio: [...stdio] });
+  } catch (error) {
+    logs[Symbol.dispose]();
+    throw Failure.from(error);
+  } finally {
+    if (snapfile !== undefined) closeSync(snapfile);
+  }
+}
+
+/** What became of the VMM, of what became of its watcher: that tells a signal as a shell does, as 128 and its number. */
+export function machineExit(end: WatcherEnd & { readonly words: string }): MachineExit {
+  const { code, signal, words } = end;
+  const names = Object.entries(constants.signals) as [NodeJS.Signals, number][];
+  const told = names.find(([, number]) => code === 128 + number)?.[0];
+  const lines = words.split("\n").filter((line) => !harmless.test(line));
+  return {
+    code: told === undefined ? code : null,
+    signal: told ?? signal,
+    lastWords: printable(lines.join("\n"), lastWordsCharactersMax),
+  };
+}
+
+/** Said at each start: the network card leads nowhere, on purpose. */
+const harmless = /warning: hub \d+ is not connected to host network/;
+
 /** Says why a machine is no more, with its last words. */
 export function endedEarly({ code, signal, lastWords }: MachineExit): Failure {
-  const how = signal === null ? `with code ${code}` : `by ${signal}`;
-  return new Failure("unavailable", `the machine ended ${how}${lastWords === "" ? "" : `: ${lastWords}`}`);
+  const how =
+    signal !== null
+      ? `ended by ${signal}`
+      : code === null
+        ? "could not be started"
+        : `ended with code ${code}`;
+  return new Failure("unavailable", `the machine ${how}${lastWords === "" ? "" : `: ${lastWords}`}`);
+}
+
+function endOf(watcher: ChildProcess): Promise<WatcherEnd> {
+  return new Promise((resolve) => {
+    watcher.once("error", ({ message }) => resolve({ code: null, signal: null, trouble: message }));
+    watcher.once("exit", (code, signal) => resolve({ code, signal }));
+  });
 }
 
 /**
  * Reads the process number that bubblewrap tells as JSON; undefined when it ended without a word.
  * The pipe is read to its end: bubblewrap writes to it more than once.
  */
-function childPid(info: Readable): Promise<number | undefined> {
+function childPid(watcher: ChildProcess): Promise<number | undefined> {
+  // There is no such array when the system had no descriptor left for the pipe.
+  const info = (watcher.stdio as ChildProcess["stdio"] | undefined)?.[infoFd] as Readable | undefined;
   return new Promise((resolve) => {
+    if (info === undefined) return resolve(undefined);
     let text = "";
     info.on("data", (piece: Buffer) => {
       text = (text + String(piece)).slice(-infoBytesMax);
       const pid = /"child-pid":\s*(\d+)\b/.exec(text)?.[1];
       if (pid !== undefined) resolve(Number(pid));
     });
-    info.on("error", () => resolve(undefined));
+    info.on("error", ignore);
     info.on("close", () => resolve(undefined));
   });
 }
 
-function readLastWords(file: string): string {
-  try {
-    const fd = openSync(file, "r");
-    try {
-      const buffer = Buffer.alloc(64 * 1024);
-      const bytes = readSync(fd, buffer, 0, buffer.length, 0);
-      return buffer
-        .subarray(Math.max(0, bytes - lastWordsBytes), bytes)
-        .toString()
-        .trim()
-        .replaceAll("\n", "; ");
-    } finally {
-      closeSync(fd);
-    }
-  } catch {
-    return "";
-  }
+function identityOf(pid: number | undefined): ProcessIdentity | undefined {
+  const startTime = pid === undefined ? undefined : startTimeOf(pid);
+  return pid === undefined || startTime === undefined ? undefined : { pid, startTime };
 }
