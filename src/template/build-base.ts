@@ -11,12 +11,13 @@ import type { Base, BaseHost } from "./base-types.ts";
 import { lockCache } from "./cache-lock.ts";
 import { type DebianChoice, debianSources } from "./debian-sources.ts";
 import { FailedRestores } from "./failed-restores.ts";
+import { firstBoot } from "./first-boot.ts";
 import { readHostSystem } from "./host-system.ts";
 import { type MakeOptions, makeFirstThatRuns } from "./make-base.ts";
 import { workplace } from "./workplace.ts";
 
 export interface BuildBaseOptions
-  extends Omit<MakeOptions, "host" | "recipe" | "failures" | "inputs" | "machineId"> {
+  extends Omit<MakeOptions, "host" | "recipe" | "failures" | "inputs" | "machineId" | "boot"> {
   /** `LARDER_CACHE`: downloads and the root disk, perhaps shared with others. */
   readonly cacheDirectory: string;
   readonly debian: DebianChoice;
@@ -62,7 +63,11 @@ export async function buildBase(options: BuildBaseOptions, signal: AbortSignal):
   const candidates = await candidatesOf(host, options.mayEmulate, facts);
   const wanted = candidates.filter(({ failed }) => !failed || when === "anew");
   const shapes = (wanted.length > 0 ? wanted : candidates.slice(-1)).map(({ shape }) => shape);
-  return makeFirstThatRuns({ ...options, ...facts, ...place, inputs, host }, shapes, signal);
+  return await makeFirstThatRuns(
+    { ...options, ...facts, ...place, inputs, host, boot: firstBoot },
+    shapes,
+    signal,
+  );
 }
 
 interface Facts {

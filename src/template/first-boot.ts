@@ -1,6 +1,6 @@
-import { mkdir, readFile, truncate, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { AgentChannel } from "../agent/channel.ts";
+import { AgentChannel, type ChannelOptions } from "../agent/channel.ts";
 import { secretBytes } from "../agent/protocol/preamble.ts";
 import type { Clock } from "../base/clock.ts";
 import { deadline } from "../base/deadline.ts";
@@ -53,11 +53,15 @@ const snapshotMsMax = 60_000;
 /** Boots a machine once, lets it settle, and saves it. No process of it is left when this has settled. */
 export async function firstBoot(options: FirstBootOptions, signal: AbortSignal): Promise<Snapshot> {
   const { clock, onProgress } = options;
-  const secret = options.random.bytes(secretBytes);
-  const { spec, rootfs, kernelArguments } = await prepare(options, secret, signal);
+  // The kernel's command line can be read by everybody in the guest, so what it says serves once.
+  const secrets = {
+    secret: options.random.bytes(secretBytes),
+    nextSecret: options.random.bytes(secretBytes),
+  };
+  const { spec, rootfs, kernelArguments } = await prepare(options, secrets.secret, signal);
   await using machine = await Machine.start(spec, { ...options.host, clock }, signal);
   {
-    const connect = () => waitForAgent(machine, secret, options, signal);
+    const connect = () => waitForAgent(machine, secrets, options, signal);
     await using channel = await step("first boot", clock, onProgress, (tell) => {
       tell(`${spec.vcpus} processor(s), ${spec.accelerator === "kvm" ? "KVM" : "emulation"}`);
       return connect();
@@ -75,7 +79,7 @@ export async function firstBoot(options: FirstBootOptions, signal: AbortSignal):
     await machine.quit(patience.signal);
   });
   const { defaultUser: user, defaultWorkdir: workdir } = baseRecipe;
-  const channelSecret = secret.toString("hex");
+  const channelSecret = secrets.nextSecret.toString("hex");
   const metafile = encodeMetafile({ version: 1, user, workdir, envs: {}, channelSecret, kernelArguments });
   return { rootfs, memfile: spec.memfile.path, snapfile, metafile };
 }
@@ -84,15 +88,16 @@ export async function firstBoot(options: FirstBootOptions, signal: AbortSignal):
 async function prepare(options: FirstBootOptions, secret: Buffer, signal: AbortSignal) {
   const { inputs, directory, accelerator, uid } = options;
   const own = path.join(directory, "machine");
-  await mkdir(own, { mode: 0o700 });
+  await mkdir(own);
+  // Its cage is entered by one who has given up all rights. On the host nobody comes near: what is above is closed.
+  await chmod(own, 0o711);
   const rootfs = path.join(directory, "rootfs.ext4");
   await runCommand("cp", ["--sparse=always", "--reflink=auto", inputs.rootDisk, rootfs], {}, signal);
   const memfile = path.join(directory, "memfile");
   await writeFile(memfile, "", { mode: 0o600 });
   await truncate(memfile, baseRecipe.memoryBytes);
   // Translated code has to be translated again after each restore, so under emulation compiling does not pay.
-  const node = accelerator === "tcg" ? ["larder.node=--jitless"] : [];
-  const kernelArguments = [`larder.secret=${secret.toString("hex")}`, ...node].join(" ");
+  const kernelArguments = accelerator === "tcg" ? "larder.node=--jitless" : "";
   const spec: MachineSpec = {
     id: options.id,
     directory: own,
@@ -106,7 +111,7 @@ async function prepare(options: FirstBootOptions, secret: Buffer, signal: AbortS
     boot: {
       kernel: inputs.kernel,
       initrd: inputs.initrd,
-      arguments: kernelArguments,
+      arguments: `larder.secret=${secret.toString("hex")} ${kernelArguments}`,
       ...(accelerator === "tcg" ? { tscKhz: options.tscKhz } : {}),
     },
     ...(uid === undefined ? {} : { uid }),
@@ -114,15 +119,14 @@ async function prepare(options: FirstBootOptions, secret: Buffer, signal: AbortS
   return { spec, rootfs, kernelArguments };
 }
 
-/** The secret stays what it is: the machine that boots from this disk later is told the same one. */
 async function waitForAgent(
   machine: Machine,
-  secret: Buffer,
+  secrets: Pick<ChannelOptions, "secret" | "nextSecret">,
   { clock, random, logger }: FirstBootOptions,
   signal: AbortSignal,
 ): Promise<AgentChannel> {
   using patience = deadline(clock, bootMsMax, "the first boot", signal);
-  const channel = { path: machine.channelPath, secret, nextSecret: secret, clock, random, logger };
+  const channel = { path: machine.channelPath, ...secrets, clock, random, logger };
   try {
     return await alive(machine, AgentChannel.connect(channel, patience.signal));
   } catch (error) {

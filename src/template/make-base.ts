@@ -13,7 +13,7 @@ import type { BaseInputs } from "./base-inputs.ts";
 import { baseRecipe } from "./base-recipe.ts";
 import type { Base, BaseHost, Proof } from "./base-types.ts";
 import type { FailedRestores } from "./failed-restores.ts";
-import { firstBoot, type Snapshot } from "./first-boot.ts";
+import type { FirstBootOptions, Snapshot } from "./first-boot.ts";
 import { type OnProgress, step, type Tell } from "./progress.ts";
 
 export interface MakeOptions {
@@ -29,6 +29,8 @@ export interface MakeOptions {
   readonly machineId: string;
   /** The user that the machine runs as, where the daemon is root. */
   readonly uid?: number | undefined;
+  /** Makes a snapshot of a machine that was booted. */
+  readonly boot: (options: FirstBootOptions, signal: AbortSignal) => Promise<Snapshot>;
   readonly bucket: Bucket;
   readonly templates: Pick<TemplateRecords, "publish">;
   /** Starts one machine from the build, has it run something, and ends it; throws when any of that fails. */
@@ -75,8 +77,8 @@ async function make(
   const directory = await mkdtemp(path.join(options.directory, "boot-"));
   const { accelerator, vcpus, memoryBytes } = shape;
   const { machines, tscKhz } = host;
-  const boot = { ...options, id, uid, directory, accelerator, host: machines, tscKhz };
-  const snapshot = await firstBoot(boot, signal);
+  const machine = { ...options, id, uid, directory, accelerator, host: machines, tscKhz };
+  const snapshot = await options.boot(machine, signal);
   const build = randomUUID();
   await publish(options, { build, snapshot, directory, shape }, signal);
   await rm(directory, { recursive: true });
