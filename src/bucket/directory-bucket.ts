@@ -1,6 +1,8 @@
-import { constants } from "node:fs";
-import { copyFile, link, mkdir, open, readdir, rename, rm, stat, unlink } from "node:fs/promises";
+import assert from "node:assert/strict";
+import { constants, type Stats } from "node:fs";
+import { type FileHandle, link, lstat, mkdir, open, rename, rm, rmdir, unlink } from "node:fs/promises";
 import path from "node:path";
+import { abortable, abortableOrGivenBack, ignore } from "../base/abortable.ts";
 import { Failure } from "../base/failure.ts";
 import {
   type Bucket,
@@ -12,12 +14,21 @@ import {
   type PutFile,
   type PutOptions,
 } from "./bucket.ts";
+import { directoryFailure } from "./directory-failure.ts";
 import { checkKey, checkPrefix } from "./object-key.ts";
+import { checkRange } from "./object-range.ts";
+import { UploadSpace } from "./upload-space.ts";
+import { walkKeys } from "./walk-keys.ts";
+import { writeUpload } from "./write-upload.ts";
 
 /** Bytes asked of the file system at once. */
 const pieceBytes = 256 * 1024;
-/** Uploads under way lie here; what a crash leaves is removed by the next bucket that opens the directory. */
+/** Uploads under way lie here. */
 const uploadsName = ".uploads";
+/** How often an object's folder is made anew when a delete of its last neighbour took it away. */
+const folderTriesMax = 10;
+/** A pipe does not stall whoever opens it, a link leads nowhere: neither is an object. */
+const readFlags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
 
 /**
  * A directory as object storage: a key is a path below it.
@@ -27,104 +38,107 @@ const uploadsName = ".uploads";
 export class DirectoryBucket implements Bucket {
   readonly name: string;
   readonly #root: string;
-  #uploads = 0;
+  readonly #uploads: UploadSpace;
 
   constructor(root: string) {
     this.#root = path.resolve(root);
     this.name = `file://${this.#root}`;
+    this.#uploads = new UploadSpace(path.join(this.#root, uploadsName));
   }
 
   async head(key: string, signal: AbortSignal): Promise<ObjectInfo> {
     signal.throwIfAborted();
-    const found = await stat(this.#pathOf(key)).catch((error: unknown) => fail(error, key));
+    const found = await abortable(lstat(this.#pathOf(key)), signal).catch((error: unknown) => {
+      signal.throwIfAborted();
+      throw directoryFailure(error, key);
+    });
     if (!found.isFile()) throw new Failure("not_found", `the bucket holds no ${key}`);
     return infoOf(key, found);
   }
 
   async *read(key: string, range: ByteRange | undefined, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    signal.throwIfAborted();
-    const file = await open(this.#pathOf(key), "r").catch((error: unknown) => fail(error, key));
+    const file = await this.#open(key, signal);
     try {
-      const { offset, length } = range ?? { offset: 0, length: (await file.stat()).size };
+      const found = await abortable(file.stat(), signal);
+      if (!found.isFile()) throw new Failure("not_found", `the bucket holds no ${key}`);
+      const { offset, length } = range ?? { offset: 0, length: found.size };
+      checkRange({ offset, length }, found.size, key);
       for (let done = 0; done < length; ) {
-        signal.throwIfAborted();
         const piece = Buffer.allocUnsafe(Math.min(pieceBytes, length - done));
-        const { bytesRead } = await file
-          .read(piece, 0, piece.length, offset + done)
-          .catch((error: unknown) => fail(error, key));
-        if (bytesRead === 0) {
-          throw new Failure("corrupt", `${key} ends at ${offset + done}, before ${offset + length}`);
-        }
+        const { bytesRead } = await abortable(file.read(piece, 0, piece.length, offset + done), signal);
+        if (bytesRead === 0) throw new Failure("corrupt", `${key} became shorter while it was read`);
         done += bytesRead;
         yield piece.subarray(0, bytesRead);
       }
+    } catch (error) {
+      signal.throwIfAborted();
+      throw directoryFailure(error, key);
     } finally {
-      await file.close();
+      // A read that hangs would hold the close up: who has left does not wait for it.
+      const closed = file.close();
+      if (signal.aborted) void closed.catch(ignore);
+      else await closed;
     }
   }
 
   async put(key: string, body: Uint8Array | PutFile, options: PutOptions, signal: AbortSignal) {
     const target = this.#pathOf(key);
-    const uploads = path.join(this.#root, uploadsName);
-    const temporary = path.join(uploads, `${process.pid}-${Date.now()}-${this.#uploads++}`);
+    signal.throwIfAborted();
+    let temporary: string | undefined;
     try {
-      await mkdir(uploads, { recursive: true, mode: 0o700 });
-      await mkdir(path.dirname(target), { recursive: true, mode: 0o700 });
-      await this.#upload(temporary, body, signal);
-      if (options.ifNoneMatch === "*") await link(temporary, target);
-      else await rename(temporary, target);
-      await this.#syncAbove(target);
-      return infoOf(key, await stat(target));
+      temporary = await this.#uploads.newPath();
+      const written = await writeUpload(temporary, body, signal);
+      await this.#giveName(temporary, target, options, signal);
+      return infoOf(key, written);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "EEXIST") {
-        throw new Failure("conflict", `${key} exists already`, { cause: error });
-      }
-      return fail(error, key);
+      signal.throwIfAborted();
+      throw directoryFailure(error, key);
     } finally {
-      await rm(temporary, { force: true });
+      if (temporary !== undefined) await rm(temporary, { force: true });
     }
   }
 
   async list(prefix: string, options: ListOptions, signal: AbortSignal): Promise<ObjectPage> {
     checkPrefix(prefix);
-    signal.throwIfAborted();
     const limit = Math.min(options.limit ?? listLimitMax, listLimitMax);
-    const { after = "" } = options;
-    // Only the folders that the prefix names whole can hold such keys.
-    const folder = prefix.slice(0, prefix.lastIndexOf("/") + 1);
-    const names = await readdir(path.join(this.#root, folder), {
-      recursive: true,
-      withFileTypes: true,
-    }).catch((error: unknown) => {
-      if (Failure.from(error).code === "not_found") return [];
-      throw Failure.from(error, `${this.name} could not be listed`);
-    });
-    const keys = names
-      .filter((entry) => entry.isFile())
-      .map((entry) => path.relative(this.#root, path.join(entry.parentPath, entry.name)))
-      .filter((key) => key.startsWith(prefix) && key > after && !key.startsWith(`${uploadsName}/`))
-      .sort();
+    assert.ok(limit >= 1, "a page has room for an object");
+    signal.throwIfAborted();
     const objects: ObjectInfo[] = [];
-    for (const key of keys.slice(0, limit)) {
-      const info = await this.head(key, signal).catch((error: unknown) => {
-        if (Failure.is(error, "not_found")) return undefined; // deleted since it was listed
-        throw error;
-      });
-      if (info !== undefined) objects.push(info);
+    const walk = walkKeys(this.#root, { prefix, after: options.after ?? "", except: uploadsName }, signal);
+    try {
+      for await (const key of walk) {
+        const next = objects.at(-1)?.key;
+        if (objects.length === limit && next !== undefined) return { objects, next };
+        const info = await this.head(key, signal).catch((error: unknown) => {
+          if (Failure.is(error, "not_found")) return undefined; // deleted since it was listed
+          throw error;
+        });
+        if (info !== undefined) objects.push(info);
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      throw directoryFailure(error, `${prefix}*`);
     }
-    const next = keys[limit - 1];
-    return keys.length > limit && next !== undefined ? { objects, next } : { objects };
+    return { objects };
   }
 
   async delete(key: string, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
     const target = this.#pathOf(key);
-    await unlink(target).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== "ENOENT" && error.code !== "ENOTDIR") fail(error, key);
-    });
+    signal.throwIfAborted();
+    try {
+      await unlink(target);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "ENOENT" || code === "ENOTDIR" || code === "EISDIR") return;
+      throw directoryFailure(error, key);
+    }
+    await this.#removeEmptyAbove(target);
   }
 
-  async close(): Promise<void> {}
+  /** Waits for nothing: uploads under way fail. */
+  async close(): Promise<void> {
+    await this.#uploads.close();
+  }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
@@ -132,40 +146,76 @@ export class DirectoryBucket implements Bucket {
 
   #pathOf(key: string): string {
     checkKey(key);
-    if (key.startsWith(`${uploadsName}/`))
+    if (key === uploadsName || key.startsWith(`${uploadsName}/`))
       throw new Failure("invalid", `'${uploadsName}' is not for objects`);
     return path.join(this.#root, key);
   }
 
-  async #upload(temporary: string, body: Uint8Array | PutFile, signal: AbortSignal): Promise<void> {
+  async #open(key: string, signal: AbortSignal): Promise<FileHandle> {
     signal.throwIfAborted();
-    if (!(body instanceof Uint8Array)) await copyFile(body.path, temporary, constants.COPYFILE_FICLONE);
-    await using file = await open(temporary, body instanceof Uint8Array ? "wx" : "r+", 0o600);
-    if (body instanceof Uint8Array) await file.writeFile(body);
-    const { size } = await file.stat();
-    const expected = body instanceof Uint8Array ? body.length : body.bytes;
-    if (size !== expected) throw new Failure("corrupt", `${size} bytes were there to put, not ${expected}`);
-    await file.sync();
+    const opened = open(this.#pathOf(key), readFlags);
+    return abortableOrGivenBack(opened, (file) => file.close(), signal).catch((error: unknown) => {
+      signal.throwIfAborted();
+      throw directoryFailure(error, key);
+    });
   }
 
-  /** Makes a new name durable: every folder from the object up to the root is synced. */
-  async #syncAbove(target: string): Promise<void> {
-    for (let folder = path.dirname(target); ; folder = path.dirname(folder)) {
-      await using handle = await open(folder, "r");
-      await handle.sync();
-      if (folder === this.#root) return;
+  async #giveName(
+    temporary: string,
+    target: string,
+    options: PutOptions,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const folder = path.dirname(target);
+    for (let tries = 1; ; tries++) {
+      const made = await makeFolder(folder);
+      signal.throwIfAborted();
+      try {
+        if (options.ifNoneMatch === "*") await link(temporary, target);
+        else await rename(temporary, target);
+        await syncFolders(folder, this.#root, made);
+        return;
+      } catch (error) {
+        const gone = (error as NodeJS.ErrnoException).code === "ENOENT";
+        if (!gone || tries === folderTriesMax) throw error;
+      }
+    }
+  }
+
+  async #removeEmptyAbove(target: string): Promise<void> {
+    for (let folder = path.dirname(target); folder !== this.#root; folder = path.dirname(folder)) {
+      try {
+        await rmdir(folder);
+      } catch {
+        return; // not empty, or somebody else did it
+      }
     }
   }
 }
 
-function infoOf(key: string, stats: { size: number; mtimeMs: number; ino: number }): ObjectInfo {
-  return { key, bytes: stats.size, etag: `${stats.ino}-${stats.mtimeMs}-${stats.size}` };
+/** The first folder that had to be made, if any. */
+async function makeFolder(folder: string): Promise<string | undefined> {
+  try {
+    return await mkdir(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ENOTDIR" && code !== "EEXIST") throw error;
+    throw new Failure("invalid", `no object can lie below ${folder}: an object is in the way`, {
+      cause: error,
+    });
+  }
 }
 
-function fail(error: unknown, key: string): never {
-  const { code } = Failure.from(error);
-  if (code === "not_found" || (error as NodeJS.ErrnoException).code === "ENOTDIR") {
-    throw new Failure("not_found", `the bucket holds no ${key}`, { cause: error });
+/** Makes a new name durable: every folder from the object's up to the root is synced, and above what was made. */
+async function syncFolders(from: string, root: string, made: string | undefined): Promise<void> {
+  const top = made === undefined || made.startsWith(`${root}/`) ? root : path.dirname(made);
+  for (let folder = from; ; folder = path.dirname(folder)) {
+    await using handle = await open(folder, "r");
+    await handle.sync();
+    if (folder === top) return;
   }
-  throw Failure.from(error, `${key} could not be reached`);
+}
+
+function infoOf(key: string, { size, mtimeMs, ino }: Stats): ObjectInfo {
+  return { key, bytes: size, etag: `${ino}-${mtimeMs}-${size}` };
 }

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { Failure } from "../base/failure.ts";
@@ -12,6 +13,7 @@ import {
   type PutOptions,
 } from "./bucket.ts";
 import { checkKey, checkPrefix } from "./object-key.ts";
+import { checkRange } from "./object-range.ts";
 
 /** Objects are handed out in pieces of this many bytes, as a network would. */
 const pieceBytes = 64 * 1024;
@@ -30,12 +32,10 @@ export class MemoryBucket implements Bucket {
     signal.throwIfAborted();
     const object = this.#get(key);
     const { offset, length } = range ?? { offset: 0, length: object.length };
-    if (offset + length > object.length) {
-      throw new Failure("corrupt", `${key} ends at ${object.length}, before ${offset + length}`);
-    }
+    checkRange({ offset, length }, object.length, key);
     for (let at = offset; at < offset + length; at += pieceBytes) {
       signal.throwIfAborted();
-      yield object.subarray(at, Math.min(at + pieceBytes, offset + length));
+      yield Uint8Array.from(object.subarray(at, Math.min(at + pieceBytes, offset + length)));
     }
   }
 
@@ -43,6 +43,8 @@ export class MemoryBucket implements Bucket {
     checkKey(key);
     signal.throwIfAborted();
     const bytes = body instanceof Uint8Array ? Buffer.from(body) : await readFile(body.path, { signal });
+    if (!(body instanceof Uint8Array) && bytes.length !== body.bytes)
+      throw new Failure("corrupt", `the file to be put is not ${body.bytes} bytes long`);
     if (options.ifNoneMatch === "*" && this.#objects.has(key)) {
       throw new Failure("conflict", `${key} exists already`);
     }
@@ -54,6 +56,7 @@ export class MemoryBucket implements Bucket {
     checkPrefix(prefix);
     signal.throwIfAborted();
     const limit = Math.min(options.limit ?? listLimitMax, listLimitMax);
+    assert.ok(limit >= 1, "a page has room for an object");
     const { after } = options;
     const keys = [...this.#objects.keys()].filter(
       (key) => key.startsWith(prefix) && (after === undefined || key > after),

@@ -45,6 +45,54 @@ export function describeBucket(name: string, open: () => Promise<Bucket>): void 
     );
 
     it(
+      "holds empty objects, and reads an empty range of any",
+      withBucket(async (bucket) => {
+        await bucket.put("empty", Buffer.alloc(0), {}, never);
+        await bucket.put("full", Buffer.from("12345"), {}, never);
+        assert.equal((await bucket.head("empty", never)).bytes, 0);
+        assert.equal((await readAll(bucket, "empty")).length, 0);
+        assert.equal((await readAll(bucket, "full", { offset: 5, length: 0 })).length, 0);
+        await rejects(readAll(bucket, "full", { offset: 6, length: 0 }), "corrupt");
+      }),
+    );
+
+    it(
+      "takes no file that is shorter or longer than was said, or is not there",
+      withBucket(async (bucket) => {
+        const directory = await mkdtemp(path.join(tmpdir(), "larder-put-"));
+        try {
+          const file = path.join(directory, "body");
+          await writeFile(file, "contents");
+          for (const bytes of [0, 7, 9]) {
+            await rejects(bucket.put("blobs/x", { path: file, bytes }, {}, never), "corrupt");
+          }
+          await assert.rejects(bucket.put("blobs/x", { path: `${file}.none`, bytes: 0 }, {}, never));
+          await rejects(bucket.head("blobs/x", never), "not_found");
+        } finally {
+          await rm(directory, { recursive: true });
+        }
+      }),
+    );
+
+    it(
+      "keeps what is there when a put must not replace it",
+      withBucket(async (bucket) => {
+        await bucket.put("key", Buffer.from("first"), {}, never);
+        await rejects(bucket.put("key", Buffer.from("second"), { ifNoneMatch: "*" }, never), "conflict");
+        assert.equal((await readAll(bucket, "key")).toString(), "first");
+      }),
+    );
+
+    it(
+      "gives each reader bytes of its own",
+      withBucket(async (bucket) => {
+        await bucket.put("key", Buffer.from("12345"), {}, never);
+        for await (const piece of bucket.read("key", undefined, never)) piece.fill(0);
+        assert.equal((await readAll(bucket, "key")).toString(), "12345");
+      }),
+    );
+
+    it(
       "puts a new object once, whoever tries at the same time",
       withBucket(async (bucket) => {
         const tries = Array.from({ length: 8 }, (_, i) =>
@@ -76,9 +124,25 @@ export function describeBucket(name: string, open: () => Promise<Bucket>): void 
         await rejects(readAll(bucket, "nothing"), "not_found");
         await rejects(readAll(bucket, "key/below"), "not_found");
         await rejects(readAll(bucket, "key", { offset: 3, length: 5 }), "corrupt");
-        for (const key of ["", "../x", "a/../b", "/a", "a//b", "a b", "a/", "x".repeat(2000)]) {
+        for (const key of [
+          "",
+          "../x",
+          "a/../b",
+          "/a",
+          "a//b",
+          "a b",
+          "a/",
+          "x".repeat(300),
+          "a/".repeat(600) + "b",
+          "é",
+          "a\0b",
+          ".",
+          "a/.",
+        ]) {
           await rejects(bucket.put(key, Buffer.of(1), {}, never), "invalid");
           await rejects(readAll(bucket, key), "invalid");
+          await rejects(bucket.head(key, never), "invalid");
+          await rejects(bucket.delete(key, never), "invalid");
         }
       }),
     );
@@ -94,24 +158,30 @@ export function describeBucket(name: string, open: () => Promise<Bucket>): void 
     );
 
     it(
-      "lists in lexical order, page by page, only what has the prefix",
+      "lists in the order of the keys' bytes, page by page, only what has the prefix",
       withBucket(async (bucket) => {
-        const keys = ["b/1", "b/2", "b/10/x", "b.x", "a", "c", "b/3"];
+        const keys = [
+          "b/1",
+          "b/2",
+          "b/10/x",
+          "b/10.x",
+          "b/10-",
+          "b.x",
+          "b-",
+          "a",
+          "c/d/e",
+          "b/3",
+          "b/10/0/y",
+        ];
         for (const key of keys) await bucket.put(key, Buffer.of(1), {}, never);
-        const listed: string[] = [];
-        let after: string | undefined;
-        do {
-          const page = await bucket.list(
-            "b/",
-            after === undefined ? { limit: 2 } : { limit: 2, after },
-            never,
-          );
-          assert.ok(page.objects.length <= 2);
-          listed.push(...page.objects.map((object) => object.key));
-          after = page.next;
-        } while (after !== undefined);
-        assert.deepEqual(listed, ["b/1", "b/10/x", "b/2", "b/3"]);
-        assert.deepEqual((await bucket.list("nothing/", {}, never)).objects, []);
+        for (const prefix of ["", "b", "b/", "b/1", "b/10", "b/10/", "c/d/e", "c/d/e/f", "d"]) {
+          const expected = keys.filter((key) => key.startsWith(prefix)).sort();
+          for (const limit of [1, 2, 3, expected.length || 1, 1000]) {
+            assert.deepEqual(await listAll(bucket, prefix, limit), expected, `${prefix} by ${limit}`);
+          }
+        }
+        const { objects, next } = await bucket.list("b/", { after: "b/10/", limit: 2 }, never);
+        assert.deepEqual([objects.map(({ key }) => key), next], [["b/10/0/y", "b/10/x"], "b/10/x"]);
       }),
     );
 
@@ -122,9 +192,30 @@ export function describeBucket(name: string, open: () => Promise<Bucket>): void 
         await assert.rejects(bucket.put("key", Buffer.of(1), {}, left));
         await rejects(bucket.head("key", never), "not_found");
         await assert.rejects(bucket.list("", {}, left), { name: "AbortError" });
+        await bucket.put("key", Buffer.alloc(2 ** 20), {}, never);
+        await assert.rejects(bucket.head("key", left), { name: "AbortError" });
+        await assert.rejects(bucket.delete("key", left), { name: "AbortError" });
+        const leaving = new AbortController();
+        const reading = async () => {
+          for await (const _ of bucket.read("key", undefined, leaving.signal)) leaving.abort();
+        };
+        await assert.rejects(reading(), { name: "AbortError" });
+        assert.equal((await bucket.head("key", never)).bytes, 2 ** 20);
       }),
     );
   });
+}
+
+async function listAll(bucket: Bucket, prefix: string, limit: number): Promise<string[]> {
+  const listed: string[] = [];
+  let page = await bucket.list(prefix, { limit }, never);
+  for (;;) {
+    assert.ok(page.objects.length <= limit);
+    listed.push(...page.objects.map((object) => object.key));
+    if (page.next === undefined) return listed;
+    assert.equal(page.next, listed.at(-1));
+    page = await bucket.list(prefix, { limit, after: page.next }, never);
+  }
 }
 
 async function readAll(bucket: Bucket, key: string, range?: ByteRange): Promise<Buffer> {
