@@ -1,6 +1,6 @@
 /**
- * What of the agent may be reached from outside. Its control routes (`/init` and kin: token, clock, environment) are the
- * daemon's alone; a route that is not on this list does not exist for clients.
+ * What of the agent may be reached from outside. Its control routes (`/init` and kin: token, clock, environment) are
+ * the daemon's alone; a route that is not on this list does not exist for clients.
  */
 const publicPaths = [
   /^\/health$/,

@@ -14,7 +14,7 @@ export const environment = z.record(
   z.string().regex(/^[^\0]*$/, "a value of an environment variable holds NUL"),
 );
 
-/** A field that the protocol knows and this server does not: refused by name, never ignored. Absent and null are fine. */
+/** A field that the protocol knows and this server does not: refused by name. Absent and null are fine. */
 export function notYet(feature: string) {
   return z
     .unknown()

@@ -4,7 +4,7 @@ import { Failure } from "../base/failure.ts";
 
 /**
  * The body of `request` as a stream of its own, or undefined if there is none. Whoever reads it may give up early
- * without cutting the client's connection, on which an answer may still be under way; the rest is then read and dropped.
+ * without cutting the client's connection, on which an answer may still be under way; the rest is read and dropped.
  * A client that goes away in the middle makes it fail: a torn upload never looks complete.
  */
 export function requestBody(request: IncomingMessage): Readable | undefined {

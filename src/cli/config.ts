@@ -5,7 +5,8 @@ import { table } from "./table.ts";
 
 export const config: Command = {
   usage: "larder config [--json]",
-  help: "Prints the settings in force, where each came from, and what it means. All of them are environment variables.",
+  help: `Prints the settings in force, where each came from, and what it means.
+All of them are environment variables.`,
   options: jsonOption,
   words: { least: 0, most: 0 },
   run: async ({ values }, terminal) => {

@@ -15,7 +15,8 @@ const settlePauseMs = 250;
 export const doctor: Command = {
   usage: "larder doctor [--leaks] [--json]",
   help: `Says of each requirement whether it is there, or which command mends it.
-With --leaks it lists processes, sockets, files and mounts that no sandbox owns. The exit code is 1 when something is found wrong.`,
+With --leaks it lists processes, sockets, files and mounts that no sandbox owns.
+The exit code is 1 when something is found wrong.`,
   options: { ...jsonOption, leaks: { type: "boolean" } },
   words: { least: 0, most: 0 },
   run: async ({ values }, terminal) => {

@@ -128,7 +128,7 @@ function base64(text: string): string {
   return Buffer.from(text).toString("base64");
 }
 
-/** An agent that answers every start with these frames; without the last one it cuts the connection, or calls `then`. */
+/** An agent that answers every start with these frames, and then ends the answer, or calls `then`. */
 async function agentOf(daemon: TestDaemon, frames: readonly Buffer[], then?: () => void) {
   const started: Start[] = [];
   const authorizations: (string | undefined)[] = [];

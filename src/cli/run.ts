@@ -10,8 +10,9 @@ const started = z.object({ sandboxID: z.string(), envdAccessToken: z.string().op
 export const run: Command = {
   usage:
     "larder run [--template NAME] [--env NAME=VALUE]... [--user NAME] [--cwd DIR] [--timeout SECONDS] [--] COMMAND...",
-  help: `Runs COMMAND with bash in a fresh sandbox, passes on what it prints, ends the sandbox and returns the command's exit code.
-One word is a line for the shell ('ls | wc -l'); several are a command and its arguments. Put -- before words that begin with -.`,
+  help: `Runs COMMAND with bash in a fresh sandbox, passes on what it prints, ends the sandbox and returns the
+command's exit code. One word is a line for the shell ('ls | wc -l'); several are a command and its arguments.
+Put -- before words that begin with -.`,
   options: {
     template: { type: "string", default: "base" },
     env: { type: "string", multiple: true, default: [] },

@@ -7,7 +7,8 @@ import { progressScreen } from "./progress-screen.ts";
 
 export const serve: Command = {
   usage: "larder serve",
-  help: "Runs the daemon in the foreground until Ctrl-C, SIGTERM or 'larder stop'. It needs a template: 'larder up' makes one.",
+  help: `Runs the daemon in the foreground until Ctrl-C, SIGTERM or 'larder stop'.
+It needs a template: 'larder up' makes one.`,
   options: {},
   words: { least: 0, most: 0 },
   run: (_args, terminal) => serveUntilStopped(terminal, "need"),

@@ -25,7 +25,10 @@ export function runDirectoryOf(data: string, { env, uid }: RunDirectoryFacts): s
 const socketNameBytesMax = 48;
 const socketPathBytesMax = 107;
 
-/** Makes the directory, for this user alone. Throws `denied` when somebody else has made it, `invalid` when it is too long. */
+/**
+ * Makes the directory, for this user alone. Throws `denied` when somebody else has made it, `invalid` when its path
+ * is too long.
+ */
 export async function makeRunDirectory(directory: string, uid: number): Promise<void> {
   if (Buffer.byteLength(directory) + socketNameBytesMax > socketPathBytesMax) {
     throw new Failure(

@@ -114,7 +114,7 @@ export async function wireSandboxes(
   return ends.hold("sandboxes", sandboxes);
 }
 
-/** User ids that no distribution hands out (systemd's table of them), in a stretch that depends on the data directory. */
+/** User ids that no distribution hands out (systemd's table of them); each data directory has its own stretch. */
 const usersFrom = 0x7000_0000;
 const usersEach = 0x1_0000;
 const stretches = 2048;
