@@ -4,7 +4,6 @@
  */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   promise.catch(ignore); // nobody may be waiting for it any more when it fails
-  promise.catch(ignore); // It may reject when nobody waits for it any more, or never did.
   signal.throwIfAborted();
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const onAbort = () => reject(signal.reason as Error);

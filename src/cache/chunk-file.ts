@@ -36,6 +36,7 @@ export class ChunkFile {
   #file: FileHandle;
   #sealed: boolean;
   #wasSealed: boolean;
+  #retiring: Promise<number> | undefined;
   #unsynced: number[] = [];
   #syncing: Promise<void> | undefined;
 
@@ -95,6 +96,7 @@ export class ChunkFile {
 
   /** Writes a verified chunk and sets its bit; it is kept once `durable` resolves (C12). */
   async write(chunk: number, bytes: Uint8Array): Promise<void> {
+    await this.#retiring;
     if (this.#sealed) throw new Failure("internal", `${this.path} is sealed`);
     for (let done = 0; done < bytes.length; ) {
       const { bytesWritten } = await this.#file.write(
@@ -124,6 +126,10 @@ export class ChunkFile {
    */
   async settleSuspect(chunk: number, good: boolean): Promise<number> {
     if (!good && this.#wasSealed) return this.retire();
+    if (this.#retiring !== undefined) {
+      await this.#retiring; // the whole file goes
+      return 0;
+    }
     this.#suspect.delete(chunk);
     if (good) {
       this.present.add(chunk);
@@ -146,25 +152,34 @@ export class ChunkFile {
    * The file was found to be bad: it is unlinked and made anew as another inode. Whoever maps the old one keeps it.
    * Returns the bytes that it held.
    */
-  async retire(): Promise<number> {
-    const bytes = this.keptBytes;
-    await this.durable();
-    this.present.clear();
-    this.#suspect.clear();
-    await this.#journal.append({ type: "retired", build: this.index.build });
-    const old = this.#file;
-    await rm(this.path, { force: true });
-    this.#file = await create(this.path, this.index.storageBytes);
-    this.#sealed = false;
-    this.#wasSealed = false;
-    await old.close();
-    return bytes;
+  retire(): Promise<number> {
+    this.#retiring ??= this.#replace().finally(() => {
+      this.#retiring = undefined;
+    });
+    return this.#retiring;
   }
 
   /** Nothing is served any more; the file stays where it is. */
   async close(): Promise<void> {
     await this.durable().catch(() => {});
     await this.#file.close();
+  }
+
+  /** The journal is told before anything is freed; nothing is written meanwhile. */
+  async #replace(): Promise<number> {
+    await this.durable();
+    await this.#journal.append({ type: "retired", build: this.index.build });
+    await rm(this.path, { force: true });
+    const fresh = await create(this.path, this.index.storageBytes);
+    const bytes = this.keptBytes;
+    const old = this.#file;
+    this.#file = fresh;
+    this.present.clear();
+    this.#suspect.clear();
+    this.#sealed = false;
+    this.#wasSealed = false;
+    await old.close();
+    return bytes;
   }
 
   #bytesOf(chunk: number): number {

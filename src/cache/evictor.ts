@@ -73,6 +73,10 @@ export class Evictor {
     }
   }
 
+  async isCrowded(): Promise<boolean> {
+    return (await this.#lacking()) > 0;
+  }
+
   /** Bytes that the disk has less than its floor. */
   async #lacking(): Promise<number> {
     const { freeBytesMin = 0, freeBytes = freeBytesOf, shelf } = this.#options;

@@ -7,6 +7,7 @@ import {
   type FileArtifact,
   type ImageArtifact,
   imageArtifacts,
+  requestChunksMax,
 } from "../build/artifact.ts";
 import { ArtifactIndex } from "../build/artifact-index.ts";
 import type { ChunkSource } from "../build/chunk-source.ts";
@@ -236,13 +237,22 @@ async function fetchAll(
   // Looked for as a whole first, so that two files that both do not fit cannot each hold half of the room.
   (await room.reserve(missing.length * chunkBytes, what, signal))[Symbol.dispose]();
   let next = 0;
+  const failed = new AbortController();
+  const either = AbortSignal.any([signal, failed.signal]);
   const work = async () => {
     for (let at = next++; at < missing.length; at = next++) {
-      const passedThrough = await fetcher.want(missing[at] ?? 0, signal);
+      const passedThrough = await fetcher.want(missing[at] ?? 0, either);
       if (passedThrough !== undefined) throw new Failure("exhausted", `${what} does not fit on the shelf`);
     }
   };
-  await Promise.all(Array.from({ length: wholeFileWorkers * 16 }, work));
+  const workers = Array.from({ length: wholeFileWorkers * requestChunksMax }, work);
+  try {
+    await Promise.all(workers);
+  } catch (error) {
+    failed.abort(new Failure("cancelled", "another chunk of the file failed"));
+    await Promise.allSettled(workers);
+    throw error;
+  }
 }
 
 function absent(artifact: Artifact, build: string): Failure {

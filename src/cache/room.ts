@@ -6,6 +6,8 @@ export interface RoomOptions {
   readonly bytesMax: number;
   /** Evicts what nobody leases until `bytes` more would fit, as far as that is possible. */
   readonly makeRoom: (bytes: number) => Promise<void>;
+  /** The disk has less free than its floor. */
+  readonly isCrowded: () => Promise<boolean>;
 }
 
 /** Bytes of the shelf that are promised to a write. What is not used is given back. */
@@ -60,7 +62,7 @@ export class Room {
 
   /** Reserves at once or after evicting; undefined when there is no room: the caller passes its bytes through. */
   async tryReserve(bytes: number): Promise<Reservation | undefined> {
-    if (!this.fits(bytes)) await this.#options.makeRoom(bytes);
+    if (!this.fits(bytes) || (await this.#options.isCrowded())) await this.#options.makeRoom(bytes);
     if (!this.fits(bytes)) return undefined;
     this.#reservedBytes += bytes;
     return new Reservation(this, bytes);

@@ -61,7 +61,11 @@ export class TemplateCache implements AsyncDisposable {
     this.#options = options;
     this.#shelf = shelf;
     this.#tools = new CacheTools(options);
-    this.#room = new Room({ bytesMax: options.bytesMax, makeRoom: (bytes) => this.#evictor.makeRoom(bytes) });
+    this.#room = new Room({
+      bytesMax: options.bytesMax,
+      makeRoom: (bytes) => this.#evictor.makeRoom(bytes),
+      isCrowded: () => this.#evictor.isCrowded(),
+    });
     this.#files = new WholeFiles(options.objects, this.#room, this.#tools);
     this.#manifests = new Manifests(options.objects, this.#tools);
     this.#blobs = new Blobs(

@@ -82,6 +82,17 @@ export class CacheWorld {
     });
   }
 
+  /** Waits for a promise that may need the clock to go on, for a virtual minute. */
+  async patiently<T>(promise: Promise<T>): Promise<T> {
+    const pending = Symbol("pending");
+    promise.catch(() => {});
+    for (let i = 0; i < 600; i++) {
+      if ((await Promise.race([promise.catch(() => {}), pending])) !== pending) break;
+      await this.clock.advance(100);
+    }
+    return promise;
+  }
+
   /** Requests for objects whose key ends like this. */
   asked(suffix: string): number {
     return this.requests.filter(({ key }) => key.endsWith(suffix)).length;
