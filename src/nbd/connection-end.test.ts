@@ -85,6 +85,23 @@ describe("the end of a connection", () => {
     assert.equal(logger.warnings.length, 0);
   });
 
+  it("aborts the reads of a client whose socket breaks, or that sends nonsense", async () => {
+    const broken = await modern();
+    const confused = await modern();
+    for (const { device, send } of [broken, confused]) {
+      device.gateReads();
+      await send(requestMessage({ command: read, bytes: 512 }));
+      assert.equal(device.underWay, 1);
+    }
+    broken.socket.destroy(new Error("connection reset"));
+    await confused.send(Buffer.alloc(28));
+    await settled();
+    for (const { closed, device } of [broken, confused]) {
+      assert.equal(device.underWay, 0);
+      assert.equal(closed(), true);
+    }
+  });
+
   it("waits until the device has let go, after destroy() too", async () => {
     const { closed, connection, device, send } = await modern();
     const stubborn = Promise.withResolvers<void>();

@@ -164,9 +164,8 @@ export class Connection {
 
   #beginTransmission(terms: Terms): void {
     this.#handshakeTimer[Symbol.dispose]();
-    const onReadEnd = () => this.#goOn();
     const { signal } = this.#abandoned;
-    this.#transmission = new Transmission({ ...this.#o, terms, outbox: this.#outbox, onReadEnd, signal });
+    this.#transmission = new Transmission({ ...this.#o, terms, outbox: this.#outbox, signal });
     this.#state = { name: "request", transmission: this.#transmission };
   }
 
@@ -183,7 +182,7 @@ export class Connection {
     transmission.serve(request);
   }
 
-  /** There may be room again. */
+  /** There may be room again: whatever took room ends with a reply, and this is called when one was taken. */
   #goOn(): void {
     if (!this.#o.socket.isPaused() || this.#state.name !== "request") return;
     this.#understand();

@@ -28,8 +28,6 @@ export interface TransmissionOptions {
   readonly limits: NbdLimits;
   readonly logger: Logger;
   readonly meter: Meter;
-  /** Called whenever a read that had to wait for the device has ended. */
-  readonly onReadEnd: () => void;
   /** Aborts when nobody waits for the replies any more. */
   readonly signal: AbortSignal;
 }
@@ -41,7 +39,8 @@ export interface TransmissionOptions {
 export class Transmission {
   readonly #o: TransmissionOptions;
   readonly #device: { readonly bytes: number; readonly requestBytesMax: number };
-  readonly #waiting = new Set<Promise<void>>();
+  /** Reads that the device has yet to answer; each resolves to what went wrong, if anything did. */
+  readonly #waiting = new Set<Promise<Failure | undefined>>();
   #waitingBytes = 0;
   #hits = 0;
   #bytesRead = 0;
@@ -112,23 +111,26 @@ export class Transmission {
   }
 
   #readLater(request: Request, pieces: readonly Piece[], replyBytes: number): void {
-    this.#waitingBytes += replyBytes;
-    const read = this.#readAndAnswer(request, pieces, replyBytes).finally(() => {
-      this.#waitingBytes -= replyBytes;
-      this.#waiting.delete(read);
-      this.flush();
-      this.#o.onReadEnd();
-    });
-    this.#waiting.add(read);
-  }
-
-  async #readAndAnswer(request: Request, pieces: readonly Piece[], replyBytes: number): Promise<void> {
-    const { clock, limits, meter, outbox, signal, terms } = this.#o;
+    const { clock, limits, signal, terms } = this.#o;
     const reply = Buffer.allocUnsafeSlow(replyBytes);
     const targets = layOutRead(terms.structured, request.cookie, pieces, reply);
-    const failure = await this.#fill(targets, deadline(clock, limits.readTimeoutMs, "a block read", signal));
-    if (signal.aborted) return;
-    if (failure !== undefined) return this.#fail(request, failure);
+    const filled = this.#fill(targets, deadline(clock, limits.readTimeoutMs, "a block read", signal));
+    this.#waiting.add(filled);
+    this.#waitingBytes += replyBytes;
+    void filled.then((failure) => {
+      this.#waiting.delete(filled);
+      this.#waitingBytes -= replyBytes;
+      if (!signal.aborted) this.#answer(request, reply, failure);
+    });
+  }
+
+  #answer(request: Request, reply: Buffer, failure: Failure | undefined): void {
+    const { meter, outbox } = this.#o;
+    if (failure !== undefined) {
+      this.#fail(request, failure);
+      outbox.flush();
+      return;
+    }
     meter.count("larder_nbd_reads_total", { outcome: "miss" });
     meter.count("larder_nbd_read_bytes_total", {}, request.bytes);
     outbox.send(reply);

@@ -11,6 +11,8 @@ import { ArrayDevice } from "./array-device.ts";
 export interface LooseConnection {
   readonly connection: Connection;
   readonly client: Duplex;
+  /** The server's end. */
+  readonly socket: Duplex;
   readonly device: ArrayDevice;
   readonly clock: VirtualClock;
   readonly logger: MemoryLogger;
@@ -54,7 +56,7 @@ export function looseConnection(
     }
   };
   const received = () => Buffer.concat(pieces);
-  return { connection, client, device, clock, logger, meter, send, received, closed: () => closed };
+  return { connection, client, socket, device, clock, logger, meter, send, received, closed: () => closed };
 }
 
 /** Two ends of a pipe. A kernel copies a write before it says that it took it; `duplexPair` must be made to. */
