@@ -10,19 +10,19 @@ import { VarintReader, VarintWriter } from "./varint.ts";
 const magic = Buffer.from("LARDERIX");
 /** Version of the format; docs/formats.md describes each. */
 export const indexVersion = 1;
-/** Magic, version (1 byte), artifact (1 byte), bytes of the varint part (4), of the digests (4). */
+/** Magic, version (1 byte), artifact (1 byte), bytes of the numbers (4), of the names: builds and digests (4). */
 const headerBytes = 18;
 const checksumBytes = 4;
 const uuidBytes = 16;
 const digestBytes = 32;
 
-/** Columns of varints, then digests, then a CRC-32 over all of it. Layout: docs/formats.md, "Index". */
+/** Numbers, then the names of builds and chunks, then a CRC-32 over all of it. Layout: docs/formats.md, "Index". */
 export function encodeLayout(layout: IndexLayout): Buffer {
   const broken = brokenRule(layout);
   assert.ok(broken === null, `an index must not have ${broken}`);
   const builds = buildsOf(layout.build, layout.runs);
   const numbers = encodeNumbers(layout, builds);
-  const digests = Buffer.concat([
+  const names = Buffer.concat([
     ...builds.map((build) => Buffer.from(build.replaceAll("-", ""), "hex")),
     ...layout.chunks.flatMap((chunk) => chunk?.digest ?? []),
   ]);
@@ -31,10 +31,10 @@ export function encodeLayout(layout: IndexLayout): Buffer {
   header[8] = indexVersion;
   header[9] = imageArtifacts.indexOf(layout.artifact);
   header.writeUInt32BE(numbers.length, 10);
-  header.writeUInt32BE(digests.length, 14);
+  header.writeUInt32BE(names.length, 14);
   const checksum = Buffer.alloc(checksumBytes);
-  checksum.writeUInt32BE(crc32(digests, crc32(numbers, crc32(header))));
-  const bytes = Buffer.concat([header, numbers, digests, checksum]);
+  checksum.writeUInt32BE(crc32(names, crc32(numbers, crc32(header))));
+  const bytes = Buffer.concat([header, numbers, names, checksum]);
   if (bytes.length > indexLimits.indexBytesMax)
     throw new Failure("exhausted", `an index of ${bytes.length} bytes is too large`);
   return bytes;
@@ -58,7 +58,7 @@ function encodeNumbers(layout: IndexLayout, builds: string[]): Buffer {
 /** Throws `corrupt` for anything that `encodeLayout` would not have written, `invalid` for a newer version. */
 export function decodeLayout(bytes: Uint8Array): IndexLayout {
   const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const { numbers, digests, artifact } = openEnvelope(all);
+  const { numbers, names, artifact } = openEnvelope(all);
   const reader = new VarintReader(numbers);
   const deviceBytes = reader.read() * blockBytes;
   const storageBytes = reader.read() * blockBytes;
@@ -69,11 +69,11 @@ export function decodeLayout(bytes: Uint8Array): IndexLayout {
   if (buildCount < 1 || buildCount > indexLimits.buildsMax + 1) throw damaged(`${buildCount} builds`);
   if (runCount > numbers.length || chunkCount > numbers.length) throw damaged("more entries than bytes");
   const builds = Array.from({ length: buildCount }, (_, i) =>
-    uuidOf(digests.subarray(i * uuidBytes, (i + 1) * uuidBytes)),
+    uuidOf(names.subarray(i * uuidBytes, (i + 1) * uuidBytes)),
   );
   const build = builds[0] ?? "";
   const runs = readRuns(reader, runCount, builds);
-  const chunks = readChunks(reader, chunkCount, digests.subarray(buildCount * uuidBytes));
+  const chunks = readChunks(reader, chunkCount, names.subarray(buildCount * uuidBytes));
   if (!reader.done) throw damaged("numbers left over");
   const layout: IndexLayout = { build, artifact, deviceBytes, storageBytes, runs, chunks };
   const broken = brokenRule(layout);
@@ -105,10 +105,10 @@ function openEnvelope(all: Buffer) {
   }
   const artifact = imageArtifacts[all[9] ?? 255];
   const numberBytes = all.readUInt32BE(10);
-  const digestsAt = headerBytes + numberBytes;
+  const namesAt = headerBytes + numberBytes;
   if (artifact === undefined || version < 1) throw damaged("an unknown artifact or version");
-  if (digestsAt + all.readUInt32BE(14) !== body.length) throw damaged("a wrong length");
-  return { artifact, numbers: body.subarray(headerBytes, digestsAt), digests: body.subarray(digestsAt) };
+  if (namesAt + all.readUInt32BE(14) !== body.length) throw damaged("a wrong length");
+  return { artifact, numbers: body.subarray(headerBytes, namesAt), names: body.subarray(namesAt) };
 }
 
 function readRuns(reader: VarintReader, count: number, builds: string[]): Run[] {

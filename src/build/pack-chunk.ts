@@ -10,6 +10,9 @@ const compression = { params: { [constants.ZSTD_c_compressionLevel]: 3 } };
 /** A frame that saves less than 5 % is stored as it is: reading it back is then free. */
 const worthwhile = 0.95;
 
+/** What zstd may add to a chunk that it cannot shrink. */
+const frameOverheadBytesMax = 1024 + 64;
+
 export interface PackedChunk {
   readonly stored: NonNullable<StoredChunk>;
   /** What goes into the pack. */
@@ -20,7 +23,8 @@ export interface PackedChunk {
 export async function packChunk(bytes: Buffer): Promise<PackedChunk | null> {
   if (isZero(bytes)) return null;
   const digest = hash("sha256", bytes, "buffer");
-  const packed = await compress(bytes, compression);
+  // Room for the largest result, so that one call of the compressor is enough.
+  const packed = await compress(bytes, { ...compression, chunkSize: bytes.length + frameOverheadBytesMax });
   const codec = packed.length < bytes.length * worthwhile ? "zstd" : "raw";
   const frame = codec === "zstd" ? packed : bytes;
   return { stored: { digest, packedBytes: frame.length, codec }, frame };

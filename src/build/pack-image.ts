@@ -18,7 +18,7 @@ export interface PackOptions {
   readonly image: string;
   /** For a child: the runs that `mergeIndex` made, and the size of the device. A base needs none. */
   readonly child?: Merged & { readonly deviceBytes: number };
-  /** Where the pack is written to; there must be no such file. */
+  /** Where the pack is written to. */
   readonly pack: string;
   readonly onProgress?: (fraction: number) => void;
 }
@@ -34,7 +34,7 @@ export async function packImage(options: PackOptions, signal: AbortSignal): Prom
   if (options.child !== undefined && options.child.storageBytes !== size) {
     throw new Failure("invalid", `${options.image} holds ${size} bytes, not ${options.child.storageBytes}`);
   }
-  await using pack = await open(options.pack, "wx", 0o600);
+  await using pack = await open(options.pack, "w", 0o600);
   const chunks = await packChunks(image, size, pack, options.onProgress, signal);
   const { build, artifact, child } = options;
   const deviceBytes = child?.deviceBytes ?? size;
@@ -70,6 +70,8 @@ async function packChunks(
       }
       if (done % 64 === 0) onProgress?.(done / wanted.length);
     }
+  } catch (error) {
+    throw Failure.from(error);
   } finally {
     await Promise.allSettled(underWay);
   }

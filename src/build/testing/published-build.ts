@@ -3,11 +3,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { SeededRandom } from "../../base/testing/seeded-random.ts";
 import type { Bucket } from "../../bucket/bucket.ts";
-import { blockBytes, chunkBytes } from "../artifact.ts";
+import { blockBytes } from "../artifact.ts";
 import type { ArtifactIndex } from "../artifact-index.ts";
 import type { Manifest } from "../manifest.ts";
 import { publishBuild } from "../publish-build.ts";
 import { randomBuildId } from "./random-build-id.ts";
+import { randomImage } from "./random-image.ts";
 import { randomChanges } from "./random-index.ts";
 
 export interface PublishedBuild {
@@ -97,16 +98,4 @@ export async function publishRandomChild(
   } finally {
     await rm(scratch, { recursive: true });
   }
-}
-
-/** Chunks of noise, of repetition and of zeros; the last one is a single block. */
-export function randomImage(random: SeededRandom, chunks: number): Buffer {
-  const image = Buffer.alloc((chunks - 1) * chunkBytes + blockBytes);
-  for (let chunk = 0; chunk < chunks; chunk++) {
-    const bytes = image.subarray(chunk * chunkBytes, (chunk + 1) * chunkBytes);
-    const kind = chunk === 0 ? 0 : random.below(3);
-    if (kind === 0) random.bytes(4096).copy(bytes);
-    if (kind === 1) for (let at = 0; at < bytes.length; at += 4096) random.bytes(4096).copy(bytes, at);
-  }
-  return image;
 }
