@@ -1,0 +1,33 @@
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { secretBytes } from "../protocol/preamble.ts";
+import { startAgent } from "./agent.ts";
+import { openDevicePort } from "./device-port.ts";
+import { loadKoffi } from "./foreign.ts";
+import { LinuxIdentity } from "./linux-identity.ts";
+
+/**
+ * The program inside the machine. It takes its first secret from the kernel's command line, `larder.secret=` and 32
+ * hexadecimal digits; that serves once. Beside its own file lies koffi's native module.
+ */
+function main(): void {
+  process.umask(0o022);
+  const koffi = loadKoffi(join(dirname(process.argv[1] ?? "/run/larder/agent.js"), "koffi.node"));
+  startAgent({
+    port: openDevicePort(),
+    secret: bootSecret(readFileSync("/proc/cmdline", "utf8")),
+    identity: new LinuxIdentity(koffi),
+    koffi,
+    defaultUser: "user",
+    path: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  });
+}
+
+function bootSecret(commandLine: string): Buffer {
+  const digits = /(?:^|\s)larder\.secret=([0-9a-f]+)(?:\s|$)/.exec(commandLine)?.[1] ?? "";
+  const secret = Buffer.from(digits, "hex");
+  if (secret.length !== secretBytes) throw new Error("the kernel's command line holds no larder.secret");
+  return secret;
+}
+
+main();

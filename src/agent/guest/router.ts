@@ -1,0 +1,81 @@
+import { createConnectRouter } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import type { Http2Server, Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import type { Clock } from "../../base/clock.ts";
+import { Process } from "../protocol/generated/process_pb.js";
+import { checkAccess } from "./access.ts";
+import { answerError, answerJson, StatusError, textOf } from "./answers.ts";
+import { serveTunnel } from "./guest-tunnel.ts";
+import { init, type InitContext } from "./init.ts";
+import { processService } from "./process-service.ts";
+import type { ProcessTable } from "./process-table.ts";
+import type { Users } from "./users.ts";
+
+const initBytesMax = 1024 * 1024;
+const messageBytesMax = 4 * 1024 * 1024;
+
+export interface RouterContext extends InitContext {
+  readonly table: ProcessTable;
+  readonly users: Users;
+  readonly clock: Clock;
+  readonly path: string;
+}
+
+/** What the agent answers to whom. */
+export function route(server: Http2Server, context: RouterContext): void {
+  const rpcs = rpcHandlers(context);
+  server.on("connect", serveTunnel);
+  server.on("request", (request, response) => {
+    request.on("error", () => {}); // A client that leaves is no fault of the agent's.
+    response.on("error", () => {});
+    void answer(request, response, rpcs, context).catch((error: unknown) => answerError(response, error));
+  });
+}
+
+async function answer(
+  request: Http2ServerRequest,
+  response: Http2ServerResponse,
+  rpcs: ReadonlyMap<string, UniversalHandler>,
+  context: RouterContext,
+): Promise<void> {
+  const path = request.url.split("?", 1)[0] ?? "/";
+  checkAccess(path, request.headers["x-access-token"], context.settings.accessToken);
+  const rpc = rpcs.get(path);
+  if (rpc !== undefined) return await answerRpc(rpc, request, response);
+  switch (`${request.method} ${path}`) {
+    case "GET /health":
+      response.writeHead(204, { "cache-control": "no-store" });
+      response.end();
+      return;
+    case "POST /init":
+      init(await textOf(request, initBytesMax), context);
+      response.writeHead(204, { "cache-control": "no-store" });
+      response.end();
+      return;
+    case "GET /envs":
+      return answerJson(response, 200, context.settings.envVars);
+    default:
+      throw new StatusError(404, `${request.method} ${path} is no route of the agent`);
+  }
+}
+
+async function answerRpc(
+  rpc: UniversalHandler,
+  request: Http2ServerRequest,
+  response: Http2ServerResponse,
+): Promise<void> {
+  const answer = await rpc(universalRequestFromNodeRequest(request, response, undefined, undefined));
+  await universalResponseToNodeResponse(answer, response);
+}
+
+function rpcHandlers(context: RouterContext): ReadonlyMap<string, UniversalHandler> {
+  const router = createConnectRouter({
+    grpc: false,
+    grpcWeb: false,
+    acceptCompression: [],
+    readMaxBytes: messageBytesMax,
+  });
+  router.service(Process, processService(context));
+  return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+}

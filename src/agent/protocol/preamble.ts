@@ -1,0 +1,139 @@
+import { hash } from "node:crypto";
+
+/**
+ * How both ends of a channel find the start of a session in a stream of bytes that may hold leftovers of older ones.
+ *
+ *   host → guest   secret (16)  nonce (16)  next secret (16)  check (16)
+ *   guest → host   answer mark (16)  nonce (16)                        then HTTP/2, both ways
+ *
+ * The host repeats its preamble, each time with a fresh nonce, until the answer to the newest one arrives; whatever
+ * stands before that answer is left over. End-of-file is no signal: a restored guest may see no disconnect at all.
+ * `check` is the start of SHA-256 over the three fields before it: a preamble that was cut off in the middle must not
+ * lend its beginning to the next one.
+ */
+export const secretBytes = 16;
+export const nonceBytes = 16;
+
+const checkBytes = 16;
+const preambleBytes = 2 * secretBytes + nonceBytes + checkBytes;
+const answerMark = Buffer.from("9e1f6c3ab0d24785a7c95e02d8114f6b", "hex");
+
+export interface Preamble {
+  readonly nonce: Buffer;
+  /** The secret that takes the old one's place once the new session is under way. */
+  readonly nextSecret: Buffer;
+}
+
+export function encodePreamble(secret: Buffer, { nonce, nextSecret }: Preamble): Buffer {
+  const fields = Buffer.concat([secret, nonce, nextSecret]);
+  return Buffer.concat([fields, checkOf(fields)]);
+}
+
+export function encodeAnswer(nonce: Buffer): Buffer {
+  return Buffer.concat([answerMark, nonce]);
+}
+
+function checkOf(fields: Buffer): Buffer {
+  return hash("sha256", fields, "buffer").subarray(0, checkBytes);
+}
+
+export type Piece =
+  | { readonly kind: "bytes"; readonly bytes: Buffer }
+  | { readonly kind: "preamble"; readonly preamble: Preamble };
+
+/**
+ * The guest's side: cuts what it reads into a session's bytes and preambles.
+ *
+ * The secret serves until the session that a preamble asked for is confirmed; up to then both it and its successor
+ * are accepted, because the host repeats itself as long as it has seen no answer. Afterwards only the successor is.
+ */
+export class PreambleSplitter {
+  #secret: Buffer;
+  #successor: Buffer | undefined;
+  #held: Buffer = Buffer.alloc(0);
+
+  constructor(secret: Buffer) {
+    this.#secret = secret;
+  }
+
+  /** The session that the last preamble asked for is under way: its secret replaces the one before. */
+  confirm(): void {
+    if (this.#successor !== undefined) this.#secret = this.#successor;
+    this.#successor = undefined;
+  }
+
+  /** Takes what was read, in reads of any size, and returns what is certain by now. Copies what it keeps. */
+  push(read: Buffer): Piece[] {
+    let rest = this.#held.length === 0 ? read : Buffer.concat([this.#held, read]);
+    this.#held = Buffer.alloc(0);
+    const pieces: Piece[] = [];
+    let from = 0;
+    for (;;) {
+      const at = this.#nextSecretIn(rest, from);
+      if (at === -1) break;
+      if (rest.length - at < preambleBytes) return this.#hold(pieces, rest, at);
+      const preamble = decode(rest.subarray(at, at + preambleBytes));
+      if (preamble === undefined) {
+        from = at + 1;
+        continue;
+      }
+      if (at > 0) pieces.push({ kind: "bytes", bytes: rest.subarray(0, at) });
+      pieces.push({ kind: "preamble", preamble });
+      this.#successor = preamble.nextSecret;
+      rest = rest.subarray(at + preambleBytes);
+      from = 0;
+    }
+    return this.#hold(pieces, rest, Math.max(from, rest.length - this.#startedSecret(rest)));
+  }
+
+  #nextSecretIn(bytes: Buffer, from: number): number {
+    const places = [this.#secret, ...(this.#successor === undefined ? [] : [this.#successor])]
+      .map((secret) => bytes.indexOf(secret, from))
+      .filter((place) => place !== -1);
+    return places.length === 0 ? -1 : Math.min(...places);
+  }
+
+  /** How many bytes at the end of `bytes` may be the beginning of a secret. */
+  #startedSecret(bytes: Buffer): number {
+    for (let length = Math.min(secretBytes - 1, bytes.length); length > 0; length--) {
+      const tail = bytes.subarray(bytes.length - length);
+      if (tail.equals(this.#secret.subarray(0, length))) return length;
+      if (this.#successor !== undefined && tail.equals(this.#successor.subarray(0, length))) return length;
+    }
+    return 0;
+  }
+
+  /** Gives out `bytes` before `at` and keeps the rest for the next read. */
+  #hold(pieces: Piece[], bytes: Buffer, at: number): Piece[] {
+    if (at > 0) pieces.push({ kind: "bytes", bytes: bytes.subarray(0, at) });
+    if (at < bytes.length) this.#held = Buffer.from(bytes.subarray(at));
+    return pieces;
+  }
+}
+
+function decode(bytes: Buffer): Preamble | undefined {
+  const fields = bytes.subarray(0, preambleBytes - checkBytes);
+  if (!checkOf(fields).equals(bytes.subarray(preambleBytes - checkBytes))) return undefined;
+  const nonce = Buffer.from(fields.subarray(secretBytes, secretBytes + nonceBytes));
+  return { nonce, nextSecret: Buffer.from(fields.subarray(secretBytes + nonceBytes)) };
+}
+
+/** The host's side: drops all it reads until the answer to the newest nonce. */
+export class AnswerFinder {
+  #answer: Buffer | undefined;
+  #held: Buffer = Buffer.alloc(0);
+
+  /** From now on only the answer to this nonce counts. */
+  expect(nonce: Buffer): void {
+    this.#answer = encodeAnswer(nonce);
+  }
+
+  /** What follows the answer, as soon as all of the answer has been read. */
+  push(read: Buffer): Buffer | undefined {
+    const bytes = Buffer.concat([this.#held, read]);
+    const at = this.#answer === undefined ? -1 : bytes.indexOf(this.#answer);
+    if (this.#answer !== undefined && at !== -1) return bytes.subarray(at + this.#answer.length);
+    this.#held = Buffer.from(bytes.subarray(Math.max(0, bytes.length - answerMark.length - nonceBytes + 1)));
+    return undefined;
+  }
+}
