@@ -66,7 +66,7 @@ export function confinedCommand(spec: MachineSpec, host: MachineHost): Command {
       ...programBinds(host),
       ...kvm,
       ...fileBinds(spec),
-      ...["--remount-ro", "/", "--chdir", inside.directory, "--info-fd", String(infoFd), "--"],
+      ...["--remount-ro", "/", "--chdir", "/", "--info-fd", String(infoFd), "--"],
       ...(host.root ? dropTo(spec, host) : []),
       ...qemu,
     ],

@@ -30,7 +30,7 @@ export async function findQemu(
   cacheDirectory: string,
   searchPath = process.env["PATH"] ?? "/usr/bin:/bin",
 ): Promise<QemuInstall> {
-  for (const directory of searchPath.split(":").filter(path.isAbsolute)) {
+  for (const directory of searchPath.split(":").filter((each) => path.isAbsolute(each))) {
     const install = await installed(path.join(directory, program));
     if (install !== undefined) return install;
   }
