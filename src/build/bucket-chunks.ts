@@ -17,14 +17,16 @@ export function bucketChunks(bucket: Bucket, indexes: IndexBook): ChunkSource {
     name: "bucket",
     async *read(request, signal) {
       const places = placesOf(request, indexes);
-      const frames = new FrameReader(framesOf(bucket, request, places, signal));
+      const pack = packKey(request.build, request.artifact);
+      const frames = new FrameReader(framesOf(bucket, pack, places, signal), pack);
       try {
         for (const [i, place] of places.entries()) {
+          const index = request.firstChunk + i;
           const bytes = place.zero
             ? Buffer.alloc(place.bytes)
-            : await unpackChunk(await frames.take(place.packedBytes), place);
+            : await unpackChunk(await frames.take(place.packedBytes), place, `chunk ${index} in ${pack}`);
           signal.throwIfAborted();
-          yield { index: request.firstChunk + i, bytes };
+          yield { index, bytes };
         }
       } finally {
         await frames.close();
@@ -42,7 +44,7 @@ function placesOf({ build, artifact, firstChunk, count }: ChunkRequest, indexes:
 /** The bytes from the first stored chunk to the end of the last one; nothing is asked for zeros alone. */
 function framesOf(
   bucket: Bucket,
-  { build, artifact }: ChunkRequest,
+  pack: string,
   places: readonly ChunkPlace[],
   signal: AbortSignal,
 ): AsyncIterable<Uint8Array> {
@@ -51,7 +53,7 @@ function framesOf(
   const last = stored.at(-1);
   if (first === undefined || last === undefined) return nothing();
   const length = last.packOffset + last.packedBytes - first.packOffset;
-  return bucket.read(packKey(build, artifact), { offset: first.packOffset, length }, signal);
+  return bucket.read(pack, { offset: first.packOffset, length }, signal);
 }
 
 async function* nothing(): AsyncIterable<Uint8Array> {}

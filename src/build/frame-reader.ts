@@ -3,9 +3,12 @@ import { Failure } from "../base/failure.ts";
 /** Cuts a stream of pieces into frames of given sizes. Holds no more than a frame and the piece it ends in. */
 export class FrameReader {
   readonly #pieces: AsyncIterator<Uint8Array>;
+  readonly #name: string;
   #rest: Uint8Array = new Uint8Array(0);
 
-  constructor(pieces: AsyncIterable<Uint8Array>) {
+  /** `name` is what the stream is called in the sentence of a failure. */
+  constructor(pieces: AsyncIterable<Uint8Array>, name: string) {
+    this.#name = name;
     this.#pieces = pieces[Symbol.asyncIterator]();
   }
 
@@ -15,7 +18,7 @@ export class FrameReader {
     let heldBytes = this.#rest.length;
     while (heldBytes < bytes) {
       const step = await this.#pieces.next();
-      if (step.done === true) throw new Failure("corrupt", "a pack is shorter than its index says");
+      if (step.done === true) throw new Failure("corrupt", `${this.#name} ended too early`);
       held.push(step.value);
       heldBytes += step.value.length;
     }
