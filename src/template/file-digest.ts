@@ -1,10 +1,12 @@
-import { createHash, type Hash } from "node:crypto";
+import { createHash, type Hash, hash as digest } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { type FileHandle, open, stat } from "node:fs/promises";
+import { type FileHandle, open, readFile, stat } from "node:fs/promises";
 import { dataRanges } from "../base/sparse-file.ts";
 
 /** Files from this size on are taken for sparse images, most of which is holes. */
 const sparseBytesMin = 1024 ** 3;
+/** Below this size one read is quicker than a stream. */
+const smallBytesMax = 4 * 1024 ** 2;
 const blockBytes = 64 * 1024;
 
 /**
@@ -13,6 +15,7 @@ const blockBytes = 64 * 1024;
  */
 export async function fileDigest(file: string, signal: AbortSignal): Promise<string> {
   const { size } = await stat(file);
+  if (size < smallBytesMax) return digest("sha256", await readFile(file, { signal }));
   const hash = createHash("sha256");
   if (size < sparseBytesMin) {
     for await (const piece of createReadStream(file, { highWaterMark: 1 << 20, signal }))

@@ -46,8 +46,8 @@ export interface Snapshot {
 }
 
 /** How long a guest may take to come up under emulation on a busy host, and to settle. */
-const bootMsMax = 180_000;
-const settleMsMax = 180_000;
+const bootMsMax = 300_000;
+const settleMsMax = 300_000;
 const snapshotMsMax = 60_000;
 
 /** Boots a machine once, lets it settle, and saves it. No process of it is left when this has settled. */
