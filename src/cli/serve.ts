@@ -1,3 +1,4 @@
+import { apiKeyFile } from "../daemon/api-key-file.ts";
 import { type Configuration, readConfiguration } from "../daemon/configuration.ts";
 import type { Daemon } from "../daemon/daemon.ts";
 import { type Command, printLine, type Terminal } from "./command.ts";
@@ -38,11 +39,13 @@ function quieter(configuration: Configuration, { env, stderr }: Terminal): Confi
   return env["LARDER_LOG"] || stderr.isTTY !== true ? configuration : { ...configuration, logLevel: "warn" };
 }
 
-function printWelcome(daemon: Daemon, { data }: Configuration, terminal: Terminal): void {
+function printWelcome(daemon: Daemon, configuration: Configuration, terminal: Terminal): void {
   const { url, apiKey, accelerator } = daemon.facts;
   printLine(terminal, `\nLarder is ready at ${url}`);
   printLine(terminal, `Virtual machines run with ${accelerator.reason}`);
-  printLine(terminal, `The API key is ${apiKey} (kept in ${data}/api-key)`);
+  const kept =
+    configuration.apiKey === undefined ? `kept in ${apiKeyFile(configuration.data)}` : "as you chose it";
+  printLine(terminal, `The API key is ${apiKey} (${kept})`);
   printLine(terminal, "Paste these lines into another terminal, then use the e2b package as ever:\n");
   terminal.stdout.write(exportLines(variablesFor({ url, apiKey })));
   printLine(terminal, "\nCtrl-C stops it, and its sandboxes.");

@@ -24,6 +24,18 @@ export const declaredMetrics: Readonly<Record<string, MetricDeclaration>> = {
   larder_retries_total: counter("Attempts after the first one", "kind"),
   larder_corrupt_chunks_total: counter("Chunks that were not what their digest says", "source"),
 
+  larder_cache_failed_fetches_total: counter("Objects that a flight gave up", "artifact", "kind"),
+  larder_cache_passed_through_total: counter("Reads served without being kept, for want of room"),
+  larder_cache_verified_after_restart_total: counter("What was kept, verified on its first read", "outcome"),
+  larder_cache_unexplained_total: counter("What the journal did not explain, removed at start"),
+  larder_cache_evictions_total: counter("Builds that left the shelf", "reason"),
+  larder_cache_seals_total: counter("Memfiles that were found whole and sealed"),
+  larder_cache_disk_errors_total: counter("Writes to the shelf that failed", "kind"),
+  larder_cache_leases: gauge("Leases held"),
+  larder_cache_flights: gauge("Fetches under way"),
+  larder_cache_bytes: gauge("Bytes of the shelf", "kind"),
+  larder_cache_artifacts: gauge("Artifacts of the builds on the shelf", "state"),
+
   larder_nbd_reads_total: counter("Reads of disks by machines", "outcome"),
   larder_nbd_read_bytes_total: counter("Bytes that machines read of their disks"),
 };
