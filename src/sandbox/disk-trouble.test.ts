@@ -67,8 +67,12 @@ describe("DiskTrouble", () => {
     machine.stop();
     await clock.advance(60_000);
     assert.deepEqual(machine.told, [500, 1_500, 3_500, 7_500]);
+    await clock.advance(60_000);
+    machine.stop();
+    await clock.advance(60_000);
+    assert.equal(machine.told.at(-1), 120_500, "what is long past is forgotten");
     assert.equal(trouble.stopped.aborted, false);
-    assert.equal(meter.get("larder_disk_stops_total"), 4);
+    assert.equal(meter.get("larder_disk_stops_total"), 5);
     assert.equal(clock.pending, 0);
   });
 

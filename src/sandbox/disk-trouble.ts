@@ -15,10 +15,12 @@ export interface DiskTroubleOptions {
 /** The first pause before a stopped machine is told to go on; it doubles each time. */
 const pauseMsFirst = 500;
 const pauseMsMax = 30_000;
+/** After this long without trouble the next one is a new one. */
+const forgottenMs = 60_000;
 
 /**
- * A machine stops when its disk cannot be read or written: its guest sees no error, and repeats the request when it goes
- * on. While it starts, that is a failure; later it is told to go on again and again, until the disk is well.
+ * A machine stops when its disk cannot be read or written: its guest sees no error, and repeats the request when it
+ * goes on. While it starts, that is a failure; later it is told to go on again and again, until the disk is well.
  */
 export class DiskTrouble implements Disposable {
   /** Aborts when the machine stops before it is tolerated, with the reason. */
@@ -31,6 +33,7 @@ export class DiskTrouble implements Disposable {
   #tolerated = false;
   #timer: Disposable | undefined;
   #pauseMs = pauseMsFirst;
+  #stoppedAt = 0;
 
   constructor(
     machine: Pick<Machine, "execute" | "onEvent">,
@@ -69,6 +72,8 @@ export class DiskTrouble implements Disposable {
       );
       return;
     }
+    if (clock.monotonic() - this.#stoppedAt > forgottenMs) this.#pauseMs = pauseMsFirst;
+    this.#stoppedAt = clock.monotonic();
     logger.warn({ sandbox, reason: reason?.message, pauseMs: this.#pauseMs }, "a guest waits for its disk");
     this.#timer = clock.after(this.#pauseMs, () => void this.#goOn());
     this.#pauseMs = Math.min(2 * this.#pauseMs, pauseMsMax);

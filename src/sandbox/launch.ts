@@ -39,7 +39,8 @@ const entropyBytes = 64;
 
 /**
  * Lease → export and overlay → machine → device state → channel → clock, randomness, name, token, environment: then
- * the guest may be let in to. What was taken is held, and ends in reverse: at a failure, or when the guest is disposed of.
+ * the guest may be let in to. What was taken is held, and ends in reverse: at a failure, or when the guest is
+ * disposed of.
  */
 export async function launch(
   order: LaunchOrder,
@@ -105,7 +106,7 @@ interface Sleeping {
   readonly held: AsyncDisposableStack;
 }
 
-/** Lets the guest run, finds the start of its agent's session, and makes its clock, randomness and identity its own. */
+/** Lets the guest run, finds the start of its agent's session, and makes clock, randomness and identity its own. */
 async function wake(
   order: LaunchOrder,
   { machine, parts, channelSecret, steps, held }: Sleeping,

@@ -25,7 +25,7 @@ describe("endLeftovers", () => {
   });
   after(() => rm(root, { recursive: true }));
 
-  it("ends processes that were noted, and those that only their command line gives away, and removes the rest", async () => {
+  it("ends processes, noted or given away by their command line, and removes the rest", async () => {
     await using store = await Store.open({ path: ":memory:", clock: systemClock, logger: silentLogger });
     const directory = path.join(root, "sandboxes");
     const socketDirectory = path.join(root, "sockets");

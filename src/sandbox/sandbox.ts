@@ -45,6 +45,7 @@ export class Sandbox {
   readonly #options: SandboxOptions;
   #record: SandboxRecord;
   #state: State;
+  #endReason: EndReason | undefined;
   #processNoted: Promise<void> = Promise.resolve();
 
   /** Starts at once; `ready` says how that went. */
@@ -68,8 +69,9 @@ export class Sandbox {
     return this.#state.kind === "running";
   }
 
-  get ending(): boolean {
-    return this.#state.kind === "stopping" || this.#state.kind === "gone";
+  /** Why it ends; undefined as long as it does not. */
+  get endReason(): EndReason | undefined {
+    return this.#endReason;
   }
 
   /** Undefined unless it runs. */
@@ -87,13 +89,14 @@ export class Sandbox {
     return this.#setEnd((expiry) => expiry.extend(timeoutMs));
   }
 
-  /** Ends it, in whichever state it is. Resolves when nothing of it is left; rejects when something could not be removed. */
+  /** Ends it, in whichever state it is. Resolves when nothing is left; rejects when something could not be removed. */
   end(why: EndReason, facts: object = {}): Promise<void> {
     const state = this.#state;
     if (state.kind === "gone") return Promise.resolve();
     if (state.kind === "stopping" && state.attempt !== undefined) return state.attempt;
     const { logger, meter } = this.#options;
     if (state.kind !== "stopping") {
+      this.#endReason = why;
       logger[why === "lost" ? "warn" : "info"]({ sandbox: this.#record.id, why, ...facts }, "a sandbox ends");
       meter.count("larder_sandboxes_ended_total", { why });
     }

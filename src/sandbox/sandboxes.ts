@@ -103,7 +103,8 @@ export class Sandboxes implements AsyncDisposable {
   /** Extends the life to at least `timeoutMs` from now, never shortens it. Throws `conflict` while it ends. */
   async connect(id: string, timeoutMs: number): Promise<SandboxView> {
     checkTimeout(timeoutMs);
-    if (this.#live.get(id)?.ending === true) throw new Failure("conflict", `sandbox '${id}' is ending`);
+    if (this.#live.get(id)?.endReason !== undefined)
+      throw new Failure("conflict", `sandbox '${id}' is ending`);
     const sandbox = this.#running(id);
     await sandbox.extendTimeout(timeoutMs);
     return this.#view(sandbox.record);
@@ -115,12 +116,15 @@ export class Sandboxes implements AsyncDisposable {
     await this.#running(id).setTimeout(timeoutMs);
   }
 
-  /** False when there is no such sandbox. Resolves when nothing of it is left, whatever state it was in. */
+  /**
+   * Resolves when nothing of it is left, whatever state it was in. False when there is no such sandbox, or when it has
+   * come to its end without anybody's help.
+   */
   async kill(id: string): Promise<boolean> {
     const sandbox = this.#live.get(id);
     if (sandbox === undefined) return false;
     await sandbox.end("killed");
-    return true;
+    return sandbox.endReason === "killed";
   }
 
   /** The way into its guest, good until it ends. */
@@ -132,9 +136,9 @@ export class Sandboxes implements AsyncDisposable {
 
   /** What is there, for operators: starting and ending ones too. */
   inspect(): object {
-    const sandboxes = [...this.#live.values()].map(({ record, running, ending }) => ({
+    const sandboxes = [...this.#live.values()].map(({ record, running, endReason }) => ({
       id: record.id,
-      state: running ? "running" : ending ? "stopping" : "starting",
+      state: running ? "running" : endReason === undefined ? "starting" : "stopping",
       build: record.build,
       pid: record.process?.pid,
       directory: record.directory,

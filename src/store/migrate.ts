@@ -11,7 +11,8 @@ export async function migrate(db: Kysely<never>, place: string): Promise<readonl
   if (unknown !== undefined) {
     throw new Failure(
       "invalid",
-      `the store at ${place} was written by a newer version of this program (it has '${unknown}'); use that version, or another data directory`,
+      `the store at ${place} was written by a newer version of this program (it has '${unknown}'); ` +
+        "use that version, or another data directory",
     );
   }
   const migrator = new Migrator({

@@ -1,7 +1,7 @@
 import type { Kysely } from "kysely";
 import type { Migration } from "kysely/migration";
 
-/** All steps from nothing to the newest schema, in the order of their names. A step that was released is never edited. */
+/** All steps from nothing to the newest schema, in the order of their names. A released step is never edited. */
 export const migrations: Readonly<Record<string, Migration>> = {
   "0001-first": { up: first },
 };
