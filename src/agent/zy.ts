@@ -14,14 +14,14 @@ const variant = process.argv[4];
 server.on("request", async (req, res) => {
   if (variant==="tick") await new Promise(r=>setImmediate(r));
   if (variant==="micro") for (let i=0;i<20;i++) await 0;
-  let n=0; for await (const c of req) n+=c.length;
-  res.writeHead(200, variant==="date"?{}:{"content-length":2}); 
+  console.error("Q"); let n=0; for await (const c of req) n+=c.length;
+  console.error("E"); res.writeHead(200, variant==="date"?{}:{"content-length":2}); 
   if (variant==="split") { res.write("xy"); for (let i=0;i<20;i++) await 0; res.end(); } else res.end("xy"); });
 let peer: Socket; let lis: any;
-serveSessions({ listen: (l)=>{lis=l;}, write: (b,d)=>{ peer.write(b,d);} }, secret, server);
-createServer((p)=>{peer=p; p.on("data", b=>lis(b)); p.on("close",()=>process.exit(0));}).listen(path, ()=>console.log("l"));
+serveSessions({ listen: (l)=>{lis=l;}, write: (b,d)=>{ console.error("W", b.toString("hex")); peer.write(b,d);} }, secret, server);
+createServer((p)=>{peer=p; p.on("data", b=>{console.error("R", b.toString("hex")); lis(b)}); p.on("close",()=>process.exit(0));}).listen(path, ()=>console.log("l"));
 } else {
-const c = spawn(process.execPath, [import.meta.filename, "server", path, process.argv[2]!], {stdio:["ignore","pipe","inherit"]});
+const c = spawn(process.execPath, [import.meta.filename, "server", path, process.argv[2]!], {stdio:["ignore","pipe","inherit"], env:{...process.env, NODE_DEBUG_NATIVE:"HTTP2SESSION,HTTP2STREAM,http2"}});
 await new Promise(r=>c.stdout.once("data",r));
 await using ch = await AgentChannel.connect({path, secret, nextSecret: secret, clock: systemClock, random: systemRandom, logger: silentLogger}, AbortSignal.timeout(5000));
 let n=0,o=-1; setInterval(()=>{ if (n===o) {console.log("STUCK", process.argv[2], n); process.exit(1)}; o=n;},1500);

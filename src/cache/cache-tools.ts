@@ -57,7 +57,7 @@ export class CacheTools {
     this.meter.count("larder_cache_failed_fetches_total", { artifact, kind: failure.code });
   }
 
-  /** The shelf's disk refused a read or a write: what was asked for is passed through, and it is tried again next time. */
+  /** The shelf's disk refused a read or a write: the bytes are passed through, and it is tried again next time. */
   diskTrouble(failure: Failure): void {
     this.logger.warn({ reason: failure.message, kind: failure.code }, "the shelf's disk is in trouble");
     this.meter.count("larder_cache_disk_errors_total", { kind: failure.code });

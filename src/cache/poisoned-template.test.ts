@@ -10,8 +10,7 @@ import { CacheWorld, never } from "./testing/cache-world.ts";
 describe("a template whose first fetch fails in one of its parts", () => {
   it("C2, C3, C10: poisons nothing, takes no file from its readers, and is whole for the next one who comes", () =>
     CacheWorld.run(async (world) => {
-      const published = await world.publish();
-      const { build, snapfile } = published;
+      const { build, rootfs, snapfile } = await world.publish();
       await using cache = await world.open();
 
       // A and a reader that serves a peer hold the build.
@@ -49,7 +48,7 @@ describe("a template whose first fetch fails in one of its parts", () => {
       await again;
       const block = Buffer.alloc(4096);
       await newcomer.image("rootfs").read(0, block, never);
-      assert.ok(block.equals(published.rootfs.subarray(0, 4096)));
+      assert.ok(block.equals(rootfs.subarray(0, 4096)));
 
       // The late failure has changed nothing of it, and the reader reads to the end.
       for (let step = await pieceOf.next(); step.done !== true; step = await pieceOf.next()) {
@@ -66,6 +65,6 @@ describe("a template whose first fetch fails in one of its parts", () => {
       assert.equal(await cache.evict(build), true);
       assert.deepEqual(await readdir(path.join(world.directory, "builds")), []);
       assert.deepEqual(await readdir(path.join(world.directory, "blobs")), []);
-      assert.deepEqual(cache.inspect().bytes, { ...cache.inspect().bytes, kept: 0, reserved: 0 });
+      assert.equal(cache.inspect().bytes.kept, 0);
     }));
 });

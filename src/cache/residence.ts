@@ -154,7 +154,7 @@ export class Residence {
     this.#images.clear();
   }
 
-  /** Removes what the shelf has of the build. `told` writes to the journal that it is gone: before, never after (C17). */
+  /** Removes what the shelf has of the build. `told` writes that to the journal: before, never after (C17). */
   async remove(told: () => Promise<void>): Promise<void> {
     const { directory, files, room } = this.#options;
     const chunkBytes = this.keptBytes;

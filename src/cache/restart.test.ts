@@ -90,7 +90,7 @@ describe("a restart", () => {
       });
     }));
 
-  it("C22: after an unclean stop what was kept is verified on its first read; a mismatch is fetched again and counted", () =>
+  it("C22: after an unclean stop what was kept is verified on its first read, and fetched again if damaged", () =>
     CacheWorld.run(async (world) => {
       const { build, rootfs } = await world.publish({ chunks: 6 });
       {

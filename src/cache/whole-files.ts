@@ -43,7 +43,7 @@ export class WholeFiles {
     return this.#flights.count;
   }
 
-  /** Resolves when the file lies at its path, verified. One that a former run left is verified before it is believed. */
+  /** Resolves when the file lies at its path, verified; one of a former run is verified before it is believed. */
   async have(file: WholeFile, signal: AbortSignal): Promise<void> {
     if (this.#verified.has(file.path)) return;
     await this.#flights.join(

@@ -84,7 +84,7 @@ export async function settled(): Promise<void> {
   for (let turn = 0; turn < 8; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Lets real files and sockets go on until `condition` holds; gives up after many turns, and the test's assertion tells. */
+/** Lets real files and sockets go on until `condition` holds; gives up after many turns: the assertion tells. */
 export async function eventually(condition: () => boolean): Promise<void> {
   for (let turn = 0; turn < 2_000 && !condition(); turn++) await settled();
 }
