@@ -5,9 +5,14 @@ import { StatusError } from "./answers.ts";
 const ownRules = new Set(["/health", "/init", "/files"]);
 
 /** Throws 401 unless the header is the access token, or there is none to be known, or the path has rules of its own. */
-export function checkAccess(path: string, header: string | string[] | undefined, token: string | undefined): void {
+export function checkAccess(
+  path: string,
+  header: string | string[] | undefined,
+  token: string | undefined,
+): void {
   if (token === undefined || ownRules.has(path)) return;
-  if (!isToken(header, token)) throw new StatusError(401, "unauthorized: the access token is missing or wrong");
+  if (!isToken(header, token))
+    throw new StatusError(401, "unauthorized: the access token is missing or wrong");
 }
 
 /** Compares in constant time. */

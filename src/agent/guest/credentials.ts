@@ -27,12 +27,12 @@ export function credentialSwitch(koffi: Koffi, self: Ids): AsUser {
   const numbers = numbersOf[process.arch];
   if (numbers === undefined) throw new Error(`no system call numbers for ${process.arch}`);
   const [setgroups, setresuid, setresgid] = numbers;
-  const syscall = koffi
-    .load(null)
-    .func("long syscall(long, long, void *, long, long)") as unknown as Foreign<[number, number, unknown, number, number]>;
-  const three = koffi
-    .load(null)
-    .func("long syscall(long, long, long, long)") as unknown as Foreign<[number, number, number, number]>;
+  const syscall = koffi.load(null).func("long syscall(long, long, void *, long, long)") as unknown as Foreign<
+    [number, number, unknown, number, number]
+  >;
+  const three = koffi.load(null).func("long syscall(long, long, long, long)") as unknown as Foreign<
+    [number, number, number, number]
+  >;
 
   const become = (ids: Ids, saved: { uid: number; gid: number }) => {
     const groups = Uint32Array.from(ids.groups);

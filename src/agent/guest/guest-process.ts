@@ -7,7 +7,9 @@ import { type Ended, endedBy } from "./exit-status.ts";
 import type { Spawned } from "./spawn.ts";
 
 export type ProcessOutput = { readonly kind: "stdout" | "stderr"; readonly bytes: Uint8Array };
-export type ProcessEvent = ProcessOutput | { readonly kind: "end"; readonly bytes?: undefined; readonly ended: Ended };
+export type ProcessEvent =
+  | ProcessOutput
+  | { readonly kind: "end"; readonly bytes?: undefined; readonly ended: Ended };
 
 /** No event carries more than this. */
 const outputBytesMax = 32 * 1024;
@@ -61,7 +63,10 @@ export class GuestProcess {
     if (stdin === undefined) throw new Failure("invalid", `process ${this.pid} was started without stdin`);
     if (!stdin.writable) throw new Failure("invalid", `the stdin of process ${this.pid} is closed`);
     if (stdin.writableLength + bytes.length > inputBytesMax) {
-      throw new Failure("exhausted", `process ${this.pid} reads too little of its input: ${inputBytesMax} bytes wait`);
+      throw new Failure(
+        "exhausted",
+        `process ${this.pid} reads too little of its input: ${inputBytesMax} bytes wait`,
+      );
     }
     await new Promise<void>((resolve, reject) => {
       stdin.write(bytes, (error) => {

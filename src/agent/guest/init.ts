@@ -39,10 +39,15 @@ function parse(body: string): AgentSettings {
   }
   const { entropy, hostname, bootId, nowMs } = settings;
   if (entropy.length < entropyBytesMin || entropy.length > entropyBytesMax) {
-    throw new Failure("invalid", `entropy has ${entropy.length} bytes, not ${entropyBytesMin}–${entropyBytesMax}`);
+    throw new Failure(
+      "invalid",
+      `entropy has ${entropy.length} bytes, not ${entropyBytesMin}–${entropyBytesMax}`,
+    );
   }
-  if (!/^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/.test(hostname)) throw new Failure("invalid", "hostname is no host name");
-  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(bootId)) throw new Failure("invalid", "bootId is no UUID");
+  if (!/^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$/.test(hostname))
+    throw new Failure("invalid", "hostname is no host name");
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(bootId))
+    throw new Failure("invalid", "bootId is no UUID");
   if (nowMs <= 0n) throw new Failure("invalid", "nowMs is no time");
   return settings;
 }

@@ -26,7 +26,10 @@ export class LinuxIdentity implements MachineIdentity {
   }
 
   setClock(ms: number): void {
-    const timespec = BigInt64Array.of(BigInt(Math.floor(ms / 1000)), BigInt(Math.floor(ms % 1000)) * 1_000_000n);
+    const timespec = BigInt64Array.of(
+      BigInt(Math.floor(ms / 1000)),
+      BigInt(Math.floor(ms % 1000)) * 1_000_000n,
+    );
     const clockSettime = this.#bind<[number, BigInt64Array]>("int clock_settime(int, void *)");
     if (clockSettime(clockRealtime, timespec) !== 0) throw errnoError(this.#koffi, "clock_settime");
   }
@@ -46,7 +49,11 @@ export class LinuxIdentity implements MachineIdentity {
       closeSync(fd);
     }
     // Node's own OpenSSL, whose generators were seeded before the snapshot.
-    this.#bind<[Uint8Array, number, number]>("void RAND_add(void *, int, double)")(bytes, bytes.length, bytes.length);
+    this.#bind<[Uint8Array, number, number]>("void RAND_add(void *, int, double)")(
+      bytes,
+      bytes.length,
+      bytes.length,
+    );
   }
 
   setHostname(name: string): void {

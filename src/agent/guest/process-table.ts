@@ -62,14 +62,17 @@ export class ProcessTable {
 
   /** One that runs, or ended a moment ago; throws `not_found`. */
   find(name: ProcessName): GuestProcess {
-    const process = pick(this.#running.values(), name) ?? pick([...this.#ended.keys()].reverse(), name);
+    const process = pick(this.#running.values(), name) ?? pick([...this.#ended.keys()].toReversed(), name);
     if (process === undefined) throw new Failure("not_found", `no process with ${wordsFor(name)}`);
     return process;
   }
 
   #retire(process: GuestProcess): void {
     if (this.#running.get(process.pid) === process) this.#running.delete(process.pid);
-    this.#ended.set(process, this.#clock.after(replayMs, () => this.#ended.delete(process)));
+    this.#ended.set(
+      process,
+      this.#clock.after(replayMs, () => this.#ended.delete(process)),
+    );
     for (const [oldest, timer] of this.#ended) {
       if (this.#ended.size <= endedMax) break;
       timer[Symbol.dispose]();

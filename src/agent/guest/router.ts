@@ -3,9 +3,12 @@ import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { Http2Server, Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { Clock } from "../../base/clock.ts";
+import { Filesystem } from "../protocol/generated/filesystem_pb.js";
 import { Process } from "../protocol/generated/process_pb.js";
 import { checkAccess } from "./access.ts";
 import { answerError, answerJson, StatusError, textOf } from "./answers.ts";
+import { answerFiles } from "./files-route.ts";
+import { filesystemService } from "./filesystem-service.ts";
 import { serveTunnel } from "./guest-tunnel.ts";
 import { init, type InitContext } from "./init.ts";
 import { processService } from "./process-service.ts";
@@ -55,6 +58,9 @@ async function answer(
       return;
     case "GET /envs":
       return answerJson(response, 200, context.settings.envVars);
+    case "GET /files":
+    case "POST /files":
+      return await answerFiles(request, response, context);
     default:
       throw new StatusError(404, `${request.method} ${path} is no route of the agent`);
   }
@@ -77,5 +83,6 @@ function rpcHandlers(context: RouterContext): ReadonlyMap<string, UniversalHandl
     readMaxBytes: messageBytesMax,
   });
   router.service(Process, processService(context));
+  router.service(Filesystem, filesystemService(context));
   return new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
 }

@@ -56,7 +56,9 @@ export async function spawn(launch: Launch, { asUser, makePipe }: Spawner): Prom
     child.once("error", (cause) => reject(new Failure("invalid", wordsFor(cause, launch), { cause })));
   });
   ours.keep();
-  const [stdout, stderr] = outputs.map(({ readEnd }) => new Socket({ fd: readEnd, readable: true, writable: false }));
+  const [stdout, stderr] = outputs.map(
+    ({ readEnd }) => new Socket({ fd: readEnd, readable: true, writable: false }),
+  );
   return {
     pid: child.pid ?? -1,
     stdin: stdin && new Socket({ fd: stdin.writeEnd, readable: false, writable: true }),

@@ -13,7 +13,8 @@ export function userOf(header: Headers, users: Users, settings: Settings): User 
 function basicName(authorization: string | null): string | undefined {
   if (authorization === null) return undefined;
   const encoded = /^basic +([A-Za-z0-9+/=_-]+)$/i.exec(authorization)?.[1];
-  const name = encoded === undefined ? undefined : Buffer.from(encoded, "base64").toString("utf8").split(":", 1)[0];
+  const name =
+    encoded === undefined ? undefined : Buffer.from(encoded, "base64").toString("utf8").split(":", 1)[0];
   if (name === undefined) throw new ConnectError("only Basic credentials name a user", Code.Unauthenticated);
   return name === "" ? undefined : name;
 }

@@ -1,0 +1,13 @@
+/** The middle value; of an even count the upper one of the two. */
+export function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+}
+
+/** Milliseconds since `started`, a reading of `performance.now()`. */
+export function since(started: number): number {
+  return performance.now() - started;
+}
+
+export function rounded(value: number, digits = 1): number {
+  return Number(value.toFixed(digits));
+}
