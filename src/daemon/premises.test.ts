@@ -23,14 +23,13 @@ describe("enterPremises", () => {
       message: /held by the daemon with process id \d+; 'larder stop' ends it/,
     });
     first[Symbol.dispose]();
+    await assert.rejects(stat(first.runDirectory), { code: "ENOENT" });
     using _second = await enterPremises(data, env);
-    await rm(first.runDirectory, { recursive: true });
   });
 
   it("two data directories have two daemons side by side", async () => {
     using one = await enterPremises(path.join(root, "one"), env);
     using two = await enterPremises(path.join(root, "two"), env);
     assert.notEqual(one.runDirectory, two.runDirectory);
-    for (const { runDirectory } of [one, two]) await rm(runDirectory, { recursive: true });
   });
 });

@@ -1,3 +1,4 @@
+import { rmdirSync } from "node:fs";
 import { chmod, lstat, mkdir } from "node:fs/promises";
 import path from "node:path";
 import { Failure } from "../base/failure.ts";
@@ -25,10 +26,23 @@ export async function enterPremises(data: string, env: NodeJS.ProcessEnv): Promi
   try {
     const runDirectory = runDirectoryOf(data, { env, uid });
     await makeRunDirectory(runDirectory, uid);
-    return { data, runDirectory, [Symbol.dispose]: () => lock[Symbol.dispose]() };
+    const leave = () => {
+      removeEmpty(runDirectory);
+      lock[Symbol.dispose]();
+    };
+    return { data, runDirectory, [Symbol.dispose]: leave };
   } catch (error) {
     lock[Symbol.dispose]();
     throw error;
+  }
+}
+
+/** What is not empty keeps what the next start, or `doctor --leaks`, shall find. */
+function removeEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Not empty, or gone already.
   }
 }
 
