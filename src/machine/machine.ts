@@ -1,5 +1,4 @@
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import { chown } from "node:fs/promises";
 import path from "node:path";
 import { abortable } from "../base/abortable.ts";
@@ -11,9 +10,10 @@ import { channelSocketName, type MachineSpec, qmpSocketName } from "./machine-sp
 import type { ProcessIdentity } from "./processes.ts";
 import { incomingUri } from "./qemu-arguments.ts";
 import { QmpClient, type QmpEvent } from "./qmp-client.ts";
+import { untilThere } from "./until-there.ts";
 import { endedEarly, type MachineExit, VmmProcess } from "./vmm-process.ts";
 
-/** How often it is looked whether the control socket is there. */
+/** How long to wait before a socket is tried again that nobody listened to. */
 const pollMs = 1;
 /** A VMM that has hung up is about to end: how long it is waited for, to hear its last words. */
 const lastWordsMsMax = 2000;
@@ -90,7 +90,15 @@ export class Machine implements AsyncDisposable {
     };
     this.#listeners.add(listener);
     try {
-      await this.execute("migrate-incoming", { uri: incomingUri }, signal);
+      // The VMM says when the state is loaded, instead of being asked again and again. It does one after the other.
+      await Promise.all([
+        this.execute(
+          "migrate-set-capabilities",
+          { capabilities: [{ capability: "events", state: true }] },
+          signal,
+        ),
+        this.execute("migrate-incoming", { uri: incomingUri }, signal),
+      ]);
       // A VMM that cannot load its state says why and ends.
       const exited = this.exited.then((exit) => Promise.reject(endedEarly(exit)));
       await abortable(Promise.race([loaded, exited]), signal);
@@ -172,13 +180,14 @@ async function connectTo(
   const ended = new AbortController();
   void process.exited.then((exit) => ended.abort(endedEarly(exit)));
   const either = AbortSignal.any([signal, ended.signal]);
+  await untilThere(options.path, clock, either);
   for (;;) {
     try {
-      if (existsSync(options.path)) return await QmpClient.connect(options, either);
+      return await QmpClient.connect(options, either);
     } catch (error) {
       either.throwIfAborted();
       // It is bound a moment before it is listened to.
-      if (!Failure.is(error, "not_found") && !Failure.is(error, "unavailable")) throw error;
+      if (!Failure.is(error, "unavailable")) throw error;
     }
     await clock.sleep(pollMs, either);
   }

@@ -94,8 +94,6 @@ function startArguments(spec: MachineSpec, seen: SeenPaths): string[] {
   }
   return [
     ...["-incoming", "defer", "-S", "-global", "migration.send-configuration=off"],
-    // The VMM says when the state is loaded, instead of being asked again and again.
-    ...["-global", "migration.x-events=on"],
     ...["-add-fd", `fd=${snapfileFd},set=1`],
   ];
 }

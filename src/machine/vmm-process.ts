@@ -78,7 +78,7 @@ export class VmmProcess {
     signal: AbortSignal,
   ): Promise<VmmProcess> {
     signal.throwIfAborted();
-    const logs = openLogs(spec, host.clock);
+    const logs = openLogs(spec, host);
     const process = new VmmProcess(spec, host.clock, logs, spawnConfined(spec, host, logs));
     try {
       const identity = await abortable(process.#begun, signal);
@@ -151,14 +151,18 @@ interface Logs extends Disposable {
   readonly words: BoundedLog;
 }
 
-function openLogs(spec: MachineSpec, clock: Clock): Logs {
+function openLogs(spec: MachineSpec, { clock, root }: { clock: Clock; root: boolean }): Logs {
   using held = new DisposableStack();
   const open = (name: string, uid?: number) =>
     held.use(BoundedLog.create(path.join(spec.directory, name), { bytesMax: logBytesMax, clock, uid }));
-  const words = open(lastWordsName);
-  if (spec.boot !== undefined) open(consoleName, spec.uid);
-  const all = held.move();
-  return { words, [Symbol.dispose]: () => all.dispose() };
+  try {
+    const words = open(lastWordsName);
+    if (spec.boot !== undefined) open(consoleName, root ? spec.uid : undefined);
+    const all = held.move();
+    return { words, [Symbol.dispose]: () => all.dispose() };
+  } catch (error) {
+    throw Failure.from(error, `the logs of machine '${spec.id}' cannot be opened`);
+  }
 }
 
 function spawnConfined(spec: MachineSpec, host: MachineHost, logs: Logs): ChildProcess {
