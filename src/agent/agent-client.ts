@@ -77,7 +77,10 @@ export class AgentClient {
   async run(cmd: string, options: RunOptions, signal: AbortSignal): Promise<RunResult> {
     const config = { cmd: "/bin/bash", args: ["-l", "-c", cmd], envs: { ...options.envs } };
     const process = options.cwd === undefined ? config : { ...config, cwd: options.cwd };
-    const events = this.#processes.start({ process, stdin: false }, { signal, headers: this.#headers(options) });
+    const events = this.#processes.start(
+      { process, stdin: false },
+      { signal, headers: this.#headers(options) },
+    );
     const stdout = new Output(options.onStdout);
     const stderr = new Output(options.onStderr);
     try {

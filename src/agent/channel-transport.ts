@@ -23,7 +23,10 @@ export function channelTransport(channel: AgentChannel): Transport {
 }
 
 /** Requests are small, and none of them is a stream of many messages: each is sent in one piece. */
-async function send(channel: AgentChannel, request: UniversalClientRequest): Promise<UniversalClientResponse> {
+async function send(
+  channel: AgentChannel,
+  request: UniversalClientRequest,
+): Promise<UniversalClientResponse> {
   const { method, url, header, body, signal } = request;
   const { pathname } = new URL(url);
   const answer = await channel.request(

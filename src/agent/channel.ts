@@ -135,4 +135,3 @@ async function openSocket(path: string, signal: AbortSignal): Promise<Socket> {
     socket.on("error", () => {}); // From now on "close" says all there is to say.
   }
 }
-

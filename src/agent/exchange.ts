@@ -76,14 +76,14 @@ export async function headOf(
 
 function send(body: Readable | Buffer, stream: ClientHttp2Stream): void {
   if (!(body instanceof Readable)) {
-    if (body.length > 0) stream.write(body); // Writing nothing at all may keep Node from ever sending the end.
-    stream.end();
+    stream.end(body);
     return;
   }
   // By hand, not by `pipeline`: an answer may come, and be complete, before all of the body was sent.
   body.on("error", (error) => stream.destroy(error));
   body.on("close", () => {
-    if (!body.readableEnded) stream.destroy(new Failure("cancelled", "the body of the request was cut short"));
+    if (!body.readableEnded)
+      stream.destroy(new Failure("cancelled", "the body of the request was cut short"));
   });
   stream.once("close", () => body.unpipe(stream));
   body.pipe(stream);
@@ -111,6 +111,8 @@ function fit(headers: GuestRequest["headers"]): Record<string, string | string[]
 
 /** Built without assignments: a guest may call a header `__proto__`. */
 function withoutPseudo(headers: IncomingHttpHeaders): Record<string, string | string[]> {
-  const fields = Object.entries(headers).filter(([name, value]) => !name.startsWith(":") && value !== undefined);
+  const fields = Object.entries(headers).filter(
+    ([name, value]) => !name.startsWith(":") && value !== undefined,
+  );
   return Object.fromEntries(fields) as Record<string, string | string[]>;
 }

@@ -44,13 +44,17 @@ export type Piece =
 /**
  * The guest's side: cuts what it reads into a session's bytes and preambles.
  *
+ * Bytes are given out at once, also those that a preamble may begin with: if one does, the session that got them is
+ * over anyway, and if not, a byte held back would be an answer that never comes.
+ *
  * The secret serves until the session that a preamble asked for is confirmed; up to then both it and its successor
  * are accepted, because the host repeats itself as long as it has seen no answer. Afterwards only the successor is.
  */
 export class PreambleSplitter {
   #secret: Buffer;
   #successor: Buffer | undefined;
-  #held: Buffer = Buffer.alloc(0);
+  /** What was read last, too short to hold a preamble; it may hold the beginning of one. */
+  #tail: Buffer = Buffer.alloc(0);
 
   constructor(secret: Buffer) {
     this.#secret = secret;
@@ -62,52 +66,31 @@ export class PreambleSplitter {
     this.#successor = undefined;
   }
 
-  /** Takes what was read, in reads of any size, and returns what is certain by now. Copies what it keeps. */
+  /** Takes what was read, in reads of any size. */
   push(read: Buffer): Piece[] {
-    let rest = this.#held.length === 0 ? read : Buffer.concat([this.#held, read]);
-    this.#held = Buffer.alloc(0);
+    let seen = this.#tail.length === 0 ? read : Buffer.concat([this.#tail, read]);
     const pieces: Piece[] = [];
-    let from = 0;
-    for (;;) {
-      const at = this.#nextSecretIn(rest, from);
-      if (at === -1) break;
-      if (rest.length - at < preambleBytes) return this.#hold(pieces, rest, at);
-      const preamble = decode(rest.subarray(at, at + preambleBytes));
-      if (preamble === undefined) {
-        from = at + 1;
-        continue;
-      }
-      if (at > 0) pieces.push({ kind: "bytes", bytes: rest.subarray(0, at) });
-      pieces.push({ kind: "preamble", preamble });
-      this.#successor = preamble.nextSecret;
-      rest = rest.subarray(at + preambleBytes);
-      from = 0;
+    for (let found = this.#find(seen); found !== undefined; found = this.#find(seen)) {
+      pieces.push({ kind: "preamble", preamble: found.preamble });
+      this.#successor = found.preamble.nextSecret;
+      seen = seen.subarray(found.end);
     }
-    return this.#hold(pieces, rest, Math.max(from, rest.length - this.#startedSecret(rest)));
-  }
-
-  #nextSecretIn(bytes: Buffer, from: number): number {
-    const places = [this.#secret, ...(this.#successor === undefined ? [] : [this.#successor])]
-      .map((secret) => bytes.indexOf(secret, from))
-      .filter((place) => place !== -1);
-    return places.length === 0 ? -1 : Math.min(...places);
-  }
-
-  /** How many bytes at the end of `bytes` may be the beginning of a secret. */
-  #startedSecret(bytes: Buffer): number {
-    for (let length = Math.min(secretBytes - 1, bytes.length); length > 0; length--) {
-      const tail = bytes.subarray(bytes.length - length);
-      if (tail.equals(this.#secret.subarray(0, length))) return length;
-      if (this.#successor !== undefined && tail.equals(this.#successor.subarray(0, length))) return length;
-    }
-    return 0;
-  }
-
-  /** Gives out `bytes` before `at` and keeps the rest for the next read. */
-  #hold(pieces: Piece[], bytes: Buffer, at: number): Piece[] {
-    if (at > 0) pieces.push({ kind: "bytes", bytes: bytes.subarray(0, at) });
-    if (at < bytes.length) this.#held = Buffer.from(bytes.subarray(at));
+    const fresh = pieces.length === 0 ? read : seen;
+    if (fresh.length > 0) pieces.push({ kind: "bytes", bytes: fresh });
+    this.#tail = Buffer.from(seen.subarray(Math.max(0, seen.length - preambleBytes + 1)));
     return pieces;
+  }
+
+  #find(bytes: Buffer): { preamble: Preamble; end: number } | undefined {
+    for (const secret of [this.#secret, this.#successor]) {
+      if (secret === undefined) continue;
+      for (let at = bytes.indexOf(secret); at !== -1; at = bytes.indexOf(secret, at + 1)) {
+        const end = at + preambleBytes;
+        const preamble = end > bytes.length ? undefined : decode(bytes.subarray(at, end));
+        if (preamble !== undefined) return { preamble, end };
+      }
+    }
+    return undefined;
   }
 }
 

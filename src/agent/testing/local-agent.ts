@@ -40,7 +40,9 @@ export class LocalAgent implements AsyncDisposable {
       stdio: ["pipe", "pipe", "inherit"],
     });
     const agent = new LocalAgent(child, directory, channelPath, secret);
-    const exited = once(child, "exit").then(() => Promise.reject(new Error("the guest program ended at once")));
+    const exited = once(child, "exit").then(() =>
+      Promise.reject(new Error("the guest program ended at once")),
+    );
     await Promise.race([once(child.stdout as NonNullable<ChildProcess["stdout"]>, "data"), exited]);
     exited.catch(() => {});
     return agent;
@@ -60,7 +62,14 @@ export class LocalAgent implements AsyncDisposable {
     { secret = this.secret, nextSecret = secret }: { secret?: Buffer; nextSecret?: Buffer } = {},
   ): Promise<AgentChannel> {
     return await AgentChannel.connect(
-      { path: this.channelPath, secret, nextSecret, clock: systemClock, random: systemRandom, logger: silentLogger },
+      {
+        path: this.channelPath,
+        secret,
+        nextSecret,
+        clock: systemClock,
+        random: systemRandom,
+        logger: silentLogger,
+      },
       signal,
     );
   }
