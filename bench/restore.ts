@@ -1,4 +1,5 @@
-// What a sandbox costs above bare QEMU: create → `bash -l -c true`, against the same snapshot restored without anything
+// What a sandbox costs above bare QEMU: create → `bash -l -c true`, against the same snapshot restored
+// without anything
 // of ours and the same command through the same channel; in one run, in turn. Needs a template in LARDER_DATA.
 import { randomUUID } from "node:crypto";
 import { availableParallelism } from "node:os";

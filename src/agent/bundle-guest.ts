@@ -3,7 +3,10 @@ import { fileURLToPath } from "node:url";
 
 const guestProgram = fileURLToPath(new URL("./guest/main.ts", import.meta.url));
 
-/** The agent as one CommonJS file, for the Node that lies beside it on the agent disk. The same sources give the same bytes. */
+/**
+ * The agent as one CommonJS file, for the Node that lies beside it on the agent disk. The same sources give
+ * the same bytes.
+ */
 export async function bundleGuest(entryPoint = guestProgram): Promise<Buffer> {
   const { outputFiles } = await build({
     entryPoints: [entryPoint],

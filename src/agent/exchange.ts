@@ -47,7 +47,8 @@ export function bindToSignal(stream: ClientHttp2Stream, signal: AbortSignal): vo
   const onAbort = () => stream.destroy(signal.reason as Error);
   signal.addEventListener("abort", onAbort, { once: true });
   stream.once("close", () => signal.removeEventListener("abort", onAbort));
-  stream.on("error", () => {}); // Whoever reads or waits learns it; a stream that nobody reads must not end the daemon.
+  // Whoever reads or waits learns it; a stream that nobody reads must not end the daemon.
+  stream.on("error", () => {});
 }
 
 /** Resolves with the headers of the answer; the stream's end before that is `unavailable`. */

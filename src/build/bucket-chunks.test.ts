@@ -111,7 +111,10 @@ describe("bucketChunks", () => {
 
 type Stream = (pieces: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
 
-/** A published build, a source over its bucket that notes the ranges it is asked for, and what `stream` makes of them. */
+/**
+ * A published build, a source over its bucket that notes the ranges it is asked for, and what `stream` makes
+ * of them.
+ */
 async function scene(stream: Stream = (pieces) => pieces) {
   const bucket = new MemoryBucket();
   const published = await publishRandomBuild(bucket, new SeededRandom(21), { chunks: 8 });

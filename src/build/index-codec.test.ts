@@ -58,6 +58,31 @@ describe("an encoded index", () => {
     }
   });
 
+  it("is refused when it says more than it must, although the checksum fits", () => {
+    const numbers = encoded.subarray(18, 18 + encoded.readUInt32BE(10));
+    const names = encoded.subarray(18 + numbers.length, -4);
+    assert.deepEqual(envelope(numbers, names), encoded);
+    const [first, second, rest] = [names.subarray(0, 16), names.subarray(16, 32), names.subarray(32)];
+    const wrong: [string, Uint8Array, Uint8Array][] = [
+      ["a number too many", Buffer.concat([numbers, Buffer.of(0)]), names],
+      [
+        "a number that is longer than it need be",
+        Buffer.concat([numbers.subarray(0, -1), long(numbers)]),
+        names,
+      ],
+      ["a digest too many", numbers, Buffer.concat([names, names.subarray(-32)])],
+      ["a digest too few", numbers, names.subarray(0, -32)],
+      ["one build twice", numbers, Buffer.concat([first, first, rest])],
+      [
+        "a build that is not named",
+        oneBuildMore(numbers),
+        Buffer.concat([first, second, first.toReversed(), rest]),
+      ],
+    ];
+    for (const [lie, ...parts] of wrong)
+      assert.throws(() => decodeLayout(envelope(...parts)), refused("corrupt"), lie);
+  });
+
   it("of a newer version is refused by its number", () => {
     const newer = Buffer.from(encoded);
     newer[8] = 9;
@@ -118,6 +143,20 @@ function envelope(numbers: Uint8Array, digests: Uint8Array): Buffer {
   const checksum = Buffer.alloc(4);
   checksum.writeUInt32BE(crc32(body));
   return Buffer.concat([body, checksum]);
+}
+
+/** The last number, below 128, with a group of zeros behind it. */
+function long(numbers: Uint8Array): Buffer {
+  return Buffer.of((numbers.at(-1) ?? 0) | 0x80, 0);
+}
+
+/** The numbers with the count of builds, the third one, raised by one. */
+function oneBuildMore(numbers: Uint8Array): Buffer {
+  const raised = Buffer.from(numbers);
+  let at = 0;
+  for (let passed = 0; passed < 2; at++) if ((raised[at] ?? 0) < 0x80) passed += 1;
+  raised[at] = (raised[at] ?? 0) + 1;
+  return raised;
 }
 
 function refused(code: FailureCode, pattern = /^the index |^a number /): (error: unknown) => boolean {

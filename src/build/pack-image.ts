@@ -6,8 +6,6 @@ import { ArtifactIndex, type Run, type StoredChunk } from "./artifact-index.ts";
 import { append, type Merged } from "./merge-index.ts";
 import { type PackedChunk, packChunk } from "./pack-chunk.ts";
 
-export { isZero } from "./is-zero.ts";
-
 /** Chunks being compressed at once; the runtime has four threads for it. */
 const chunksInFlight = 8;
 

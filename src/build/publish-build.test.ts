@@ -100,6 +100,15 @@ describe("a published build", () => {
     assert.deepEqual((await bucket.list("", {}, never)).objects, before);
   });
 
+  it("C26: is published by one of two who do it at the same moment", async () => {
+    await using bucket = new MemoryBucket();
+    await publishRandomBuild(bucket, new SeededRandom(3));
+    const late = faulty(bucket, (method) =>
+      method === "head" ? { kind: "fail", code: "not_found" } : undefined,
+    );
+    await assert.rejects(publishRandomBuild(late, new SeededRandom(3)), isFailure("conflict"));
+  });
+
   it("C26: over a parent is published only after the parent", async () => {
     await using bucket = new MemoryBucket();
     const random = new SeededRandom(4);

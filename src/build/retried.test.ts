@@ -83,6 +83,7 @@ describe("retried", () => {
     for (const [i, wait] of waits.entries())
       assert.ok(wait <= Math.min(100 * 2 ** i, 400) + 10, `wait ${i}: ${wait}`);
     assert.equal(waits.length, 8);
+    assert.ok(Math.max(...waits) > 200, "the bound doubles");
     assert.ok(new Set(waits).size > 5, "no two alike but by chance");
   });
 

@@ -42,17 +42,24 @@ describe("verified", () => {
     }
   });
 
-  it("C11: refuses a hole that is not all zeros, and a chunk too many", async () => {
+  it("C11: refuses a hole that is not all zeros or of another length, a chunk too many and one too few", async () => {
     const { request, source, indexes, index } = await scene();
     const holes = Array.from({ length: index.chunkCount }, (_, i) => i).filter((i) => index.chunk(i).zero);
     assert.ok(holes.length > 0);
-    const filled = changed(source, ({ index, bytes }) => [
-      { index, bytes: holes.includes(index) ? Uint8Array.from(bytes).fill(1, 9, 10) : bytes },
-    ]);
-    const surplus = changed(source, (chunk) =>
-      chunk.index === request.count - 1 ? [chunk, { ...chunk, index: chunk.index + 1 }] : [chunk],
-    );
-    for (const lying of [filled, surplus]) {
+    const holesAs = (change: (bytes: Uint8Array) => Uint8Array) =>
+      changed(source, ({ index, bytes }) => [
+        { index, bytes: holes.includes(index) ? change(bytes) : bytes },
+      ]);
+    const lastAs = (change: (chunk: Chunk) => Chunk[]) =>
+      changed(source, (chunk) => (chunk.index === request.count - 1 ? change(chunk) : [chunk]));
+    const lies = [
+      holesAs((bytes) => Uint8Array.from(bytes).fill(1, 9, 10)),
+      holesAs((bytes) => bytes.subarray(1)),
+      holesAs((bytes) => new Uint8Array(2 * bytes.length)),
+      lastAs((chunk) => [chunk, { ...chunk, index: chunk.index + 1 }]),
+      lastAs(() => []),
+    ];
+    for (const lying of lies) {
       const chunks = verified(lying, indexes, new MemoryMeter()).read(request, never);
       await assert.rejects(Array.fromAsync(chunks), (error) => Failure.is(error, "corrupt"));
     }

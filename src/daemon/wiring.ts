@@ -50,7 +50,7 @@ export const agentVersion = "0.6.13";
 
 const fetchLimits: FetchLimits = { requestsMax: 16, bytesInFlightMax: 64 * 1024 * 1024, waitersMax: 10_000 };
 /** How long a create waits for its place. */
-const waitMsMax = 60_000;
+const waitMsMax = 25_000;
 /** The shelf leaves this much of the disk to others. */
 const freeBytesMin = 1024 * 1024 * 1024;
 

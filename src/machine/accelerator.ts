@@ -21,7 +21,8 @@ export async function chooseAccelerator(
 }
 
 /**
- * Why KVM cannot be used, or null when it can. The device is opened, not only looked at: in a container it may be there
+ * Why KVM cannot be used, or null when it can. The device is opened, not only looked at: in a container
+ * it may be there
  * and forbidden, and its module may be missing.
  */
 export async function kvmTrouble(device = "/dev/kvm"): Promise<string | null> {

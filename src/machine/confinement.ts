@@ -45,7 +45,8 @@ export interface Command {
 
 /**
  * The command that starts a machine in its cage: empty network, its own processes, host name and files, and no
- * capabilities. A root daemon makes the mounts as root (only root can reach its files) and hands the VMM to a user of its
+ * capabilities. A root daemon makes the mounts as root (only root can reach its files) and hands the VMM
+ * to a user of its
  * own; an ordinary user's daemon uses a user namespace.
  */
 export function confinedCommand(spec: MachineSpec, host: MachineHost): Command {

@@ -6,7 +6,8 @@ import { hostCpu, machineShape, sameShape } from "./machine-shape.ts";
 const qemu = { version: "10.0.2" };
 const machine = { vcpus: 1, memoryBytes: 512 * 2 ** 20 };
 const cpuinfo = (flags: string) =>
-  `processor\t: 0\ncpu family\t: 6\nmodel\t\t: 85\nmodel name\t: Some CPU @ 2 GHz\nstepping\t: 7\nflags\t\t: ${flags}\n`;
+  `processor\t: 0\ncpu family\t: 6\nmodel\t\t: 85\n` +
+  `model name\t: Some CPU @ 2 GHz\nstepping\t: 7\nflags\t\t: ${flags}\n`;
 
 describe("machineShape", () => {
   it("holds the clock's frequency under emulation only", () => {

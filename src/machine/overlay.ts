@@ -10,7 +10,8 @@ import { printable } from "./printable.ts";
 const clusterBytes = 65536;
 
 /**
- * Puts an empty overlay for a device of `bytes` bytes at `target`. It names no backing file: the VMM is told of that at
+ * Puts an empty overlay for a device of `bytes` bytes at `target`. It names no backing file: the VMM is
+ * told of that at
  * start. Empty overlays of one size are all the same: the first one is made and kept in `directory`, the others are
  * copies (0.4 ms instead of 32).
  */

@@ -1,5 +1,6 @@
 /**
- * What a VMM or a guest wrote, fit for a message or a log: its last `charactersMax` characters on one line, in printable
+ * What a VMM or a guest wrote, fit for a message or a log: its last `charactersMax` characters on one
+ * line, in printable
  * ASCII only. A guest can make a VMM write nearly anything.
  */
 export function printable(text: string, charactersMax: number): string {

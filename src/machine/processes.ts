@@ -18,7 +18,8 @@ export function startTimeOf(pid: number): string | undefined {
 }
 
 /**
- * The start time in the text of /proc/PID/stat; undefined for a process that has ended. Its name, in brackets, may hold
+ * The start time in the text of /proc/PID/stat; undefined for a process that has ended. Its name, in
+ * brackets, may hold
  * blanks and brackets itself: fields are counted from the last bracket on.
  */
 export function parseStartTime(stat: string): string | undefined {

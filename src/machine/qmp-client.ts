@@ -52,7 +52,8 @@ export class QmpClient {
   }
 
   /**
-   * Connects, and is ready for commands when it resolves. Throws `not_found` or `unavailable` when nobody listens (yet).
+   * Connects, and is ready for commands when it resolves. Throws `not_found` or `unavailable` when
+   * nobody listens (yet).
    */
   static async connect(options: QmpOptions, signal: AbortSignal): Promise<QmpClient> {
     const socket = connect(options.path);

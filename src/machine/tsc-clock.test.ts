@@ -6,7 +6,8 @@ import { afterEach, beforeEach, describe, it } from "node:test";
 import { hostTscKhz, parseTscKhz } from "./tsc-clock.ts";
 
 const cpuinfo = (megahertz: string, bogomips: string) =>
-  `processor\t: 0\ncpu MHz\t\t: ${megahertz}\nbogomips\t: ${bogomips}\n\nprocessor\t: 1\ncpu MHz\t\t: 1.0\nbogomips\t: 2.0\n`;
+  `processor\t: 0\ncpu MHz\t\t: ${megahertz}\n` +
+  `bogomips\t: ${bogomips}\n\nprocessor\t: 1\ncpu MHz\t\t: 1.0\nbogomips\t: 2.0\n`;
 
 describe("parseTscKhz", () => {
   const parse = (megahertz: string, bogomips: string, tscFreqKhz?: string) =>

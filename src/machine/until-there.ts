@@ -7,7 +7,8 @@ import type { Clock } from "../base/clock.ts";
 const pollMs = 5;
 
 /**
- * Resolves when there is a file of this name; its directory must be there already. It is watched, not polled: a VMM takes
+ * Resolves when there is a file of this name; its directory must be there already. It is watched, not
+ * polled: a VMM takes
  * a hundred milliseconds to make its socket, and many may be starting.
  */
 export async function untilThere(file: string, clock: Clock, signal: AbortSignal): Promise<void> {

@@ -7,6 +7,7 @@ import path from "node:path";
 import type { Readable } from "node:stream";
 import { abortable, ignore } from "../base/abortable.ts";
 import type { Clock } from "../base/clock.ts";
+import { closeOnExec } from "../base/close-on-exec.ts";
 import { deadline } from "../base/deadline.ts";
 import { Failure } from "../base/failure.ts";
 import { BoundedLog } from "./bounded-log.ts";
@@ -171,6 +172,7 @@ function spawnConfined(spec: MachineSpec, host: MachineHost, logs: Logs): ChildP
   try {
     // The VMM inherits the device state as a descriptor: its file need not be in the cage.
     if (spec.snapfile !== undefined) snapfile = openSync(spec.snapfile, "r");
+    closeOnExec();
     const stdio = ["ignore", "ignore", logs.words.descriptor, snapfile ?? "ignore", "pipe"] as const;
     return spawn(program, args, { detached: true, cwd: "/", env: {}, stdio: [...stdio] });
   } catch (error) {
@@ -181,7 +183,10 @@ function spawnConfined(spec: MachineSpec, host: MachineHost, logs: Logs): ChildP
   }
 }
 
-/** What became of the VMM, of what became of its watcher: that tells a signal as a shell does, as 128 and its number. */
+/**
+ * What became of the VMM, of what became of its watcher: that tells a signal as a shell does, as 128 and its
+ * number.
+ */
 export function machineExit(end: WatcherEnd & { readonly words: string }): MachineExit {
   const { code, signal, words } = end;
   const names = Object.entries(constants.signals) as [NodeJS.Signals, number][];

@@ -73,7 +73,10 @@ function koffiFile(): string {
   return path.join(path.dirname(resolve(`${folder}/package.json`)), `linux_${process.arch}`, "koffi.node");
 }
 
-/** The shared libraries that programs need, and their loader: name → path. As ldd(1) says, so only of programs trusted. */
+/**
+ * The shared libraries that programs need, and their loader: name → path. As ldd(1) says, so only of programs
+ * trusted.
+ */
 async function librariesOf(programs: readonly string[], signal: AbortSignal): Promise<Map<string, string>> {
   const libraries = new Map<string, string>();
   for (const program of programs) {

@@ -99,7 +99,10 @@ async function isOfRecipe({ templates }: BuildBaseOptions, recipe: string): Prom
   return found?.builds.some((build) => build.recipe === recipe) === true;
 }
 
-/** What `base` can be made for on this host, the preferred first: KVM if there is, then emulation if that is allowed. */
+/**
+ * What `base` can be made for on this host, the preferred first: KVM if there is, then emulation if that is
+ * allowed.
+ */
 async function candidatesOf(host: BaseHost, mayEmulate: boolean, facts: Facts): Promise<BaseCandidate[]> {
   const { accelerator, machines, tscKhz } = host;
   const { memoryBytes, vcpus } = baseRecipe;

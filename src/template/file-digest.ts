@@ -10,7 +10,8 @@ const smallBytesMax = 4 * 1024 ** 2;
 const blockBytes = 64 * 1024;
 
 /**
- * SHA-256 of a file, in hex. Of a file of a gibibyte or more, `sparse-` and the SHA-256 of its size and of those of its
+ * SHA-256 of a file, in hex. Of a file of a gibibyte or more, `sparse-` and the SHA-256 of its size and
+ * of those of its
  * blocks that are not all zeros, each after its offset: the same wherever its holes are, and quick.
  */
 export async function fileDigest(file: string, signal: AbortSignal): Promise<string> {

@@ -36,7 +36,10 @@ export async function resolveModules(
   return ordered;
 }
 
-/** What a module's own `depends=` names: an entry of its ELF section `.modinfo`, NUL-terminated strings `key=value`. */
+/**
+ * What a module's own `depends=` names: an entry of its ELF section `.modinfo`, NUL-terminated strings
+ * `key=value`.
+ */
 export function moduleDependencies(file: Buffer): string[] {
   const info = elfSection(file, ".modinfo")?.toString("latin1").split("\0") ?? [];
   const depends = info.find((entry) => entry.startsWith("depends="))?.slice("depends=".length) ?? "";

@@ -44,8 +44,12 @@ describe("a sandbox, through the unmodified SDK", () => {
   }
 
   it("shares no random number, boot id or host name with another restore of the same snapshot", async () => {
-    const ask =
-      'cat /proc/sys/kernel/random/uuid /proc/sys/kernel/random/boot_id /etc/machine-id; uname -n; head -c16 /dev/urandom | od -An -tx1; python3 -c "import random,uuid;print(random.random());print(uuid.uuid4())"';
+    const ask = [
+      "cat /proc/sys/kernel/random/uuid /proc/sys/kernel/random/boot_id /etc/machine-id",
+      "uname -n",
+      "head -c16 /dev/urandom | od -An -tx1",
+      'python3 -c "import random,uuid;print(random.random());print(uuid.uuid4())"',
+    ].join("; ");
     const answers = await Promise.all(
       [0, 1].map(async () => {
         const sandbox = await newest.Sandbox.create({ ...served.sdk });
@@ -72,7 +76,9 @@ describe("a sandbox, through the unmodified SDK", () => {
   it("lets no guest out: no route, no daemon, no local network", async () => {
     const sandbox = await newest.Sandbox.create({ ...served.sdk });
     const port = new URL(served.url).port;
-    const script = `for h in 127.0.0.1:${port} 10.0.2.2:${port} 192.168.0.1:80; do timeout 3 bash -c "</dev/tcp/\${h/:/\\/}" 2>/dev/null && echo reached $h; done; echo done`;
+    const script = `for host in 127.0.0.1 10.0.2.2 192.168.0.1; do
+      timeout 3 bash -c "</dev/tcp/$host/${port}" 2>/dev/null && echo reached $host
+    done; echo done`;
     assert.equal((await sandbox.commands.run(script)).stdout, "done\n");
     await sandbox.kill();
   });

@@ -130,6 +130,11 @@ describe("a machine", () => {
       .filter(([, , , , , options]) => options?.split(",").includes("rw"))
       .map(([, , , , point]) => point);
     assert.deepEqual(new Set(writable), new Set(["/machine", "/sockets"]));
+    const strange = (await openFiles(machine.identity.pid)).filter(
+      (target) => !/^(?:socket|anon_inode|\/(?:template|machine)\/|\/dev\/null$)/.test(target),
+    );
+    const given = [path.join(machine.spec.directory, lastWordsName), template.snapfile];
+    assert.deepEqual(new Set(strange), new Set(given), "it inherits nothing but what it is given");
   });
 
   it("has a user namespace of its own, and no right in it, where the daemon is an ordinary user", async () => {
@@ -232,6 +237,12 @@ async function statusOf(pid: number): Promise<Record<string, string>> {
   return Object.fromEntries(
     lines.map((line) => [line.split(":")[0], line.slice(line.indexOf(":") + 1).trim()]),
   );
+}
+
+/** What a process holds open. */
+async function openFiles(pid: number): Promise<string[]> {
+  const directory = `/proc/${pid}/fd`;
+  return Promise.all((await readdir(directory)).map((fd) => readlink(`${directory}/${fd}`)));
 }
 
 /** No process, no socket, and in its directory nothing but what is the caller's to remove. */

@@ -4,7 +4,10 @@ import { StatusError } from "./answers.ts";
 /** Paths that check for themselves whether they may be used, or that anybody may use. */
 const ownRules = new Set(["/health", "/init", "/files"]);
 
-/** Throws 401 unless the header is the access token, or there is none to be known, or the path has rules of its own. */
+/**
+ * Throws 401 unless the header is the access token, or there is none to be known, or the path has rules of
+ * its own.
+ */
 export function checkAccess(
   path: string,
   header: string | string[] | undefined,

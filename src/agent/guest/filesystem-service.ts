@@ -1,18 +1,19 @@
 import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
-import { copyFile, cp, lstat, rename, rm, stat } from "node:fs/promises";
+import { statSync } from "node:fs";
+import { cp, lstat, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { Failure } from "../../base/failure.ts";
 import type { EntryInfo, Filesystem } from "../protocol/generated/filesystem_pb.js";
 import { makeDirectories, walk } from "./directories.ts";
-import { entryOf } from "./entries.ts";
+import { type EntryContext, entryOf } from "./entries.ts";
+import { fileFailure } from "./file-failure.ts";
 import { resolvePath } from "./paths.ts";
 import { unary } from "./rpc-errors.ts";
 import type { Settings } from "./settings.ts";
-import type { User, Users } from "./users.ts";
+import type { User } from "./users.ts";
 import { userOf } from "./who.ts";
 
-export interface FilesystemServiceContext {
-  readonly users: Users;
+export interface FilesystemServiceContext extends EntryContext {
   readonly settings: Settings;
 }
 
@@ -21,6 +22,9 @@ interface Meant {
   readonly path: string;
   readonly user: User;
 }
+
+/** So many entries are looked at before others get their turn. */
+const entriesAtOnce = 64;
 
 /** The RPCs of `filesystem.Filesystem`. Watching is not served. */
 export function filesystemService(context: FilesystemServiceContext): ServiceImpl<typeof Filesystem> {
@@ -31,87 +35,78 @@ export function filesystemService(context: FilesystemServiceContext): ServiceImp
   };
   return {
     stat: unary(async ({ path }, rpc: HandlerContext) => ({
-      entry: await existing(meant(path, rpc).path, users),
+      entry: await about(meant(path, rpc).path, async (path) => entryOf(path, context)),
     })),
-    makeDir: unary(async ({ path }, rpc: HandlerContext) => ({
-      entry: await makeDir(meant(path, rpc), users),
-    })),
-    move: unary(async ({ source, destination }, rpc: HandlerContext) => ({
-      entry: await move(meant(source, rpc).path, meant(destination, rpc), users),
-    })),
+    makeDir: unary(async ({ path }, rpc: HandlerContext) => {
+      const { path: directory, user } = meant(path, rpc);
+      return { entry: await about(directory, async () => makeDir(directory, user, context)) };
+    }),
+    move: unary(async ({ source, destination }, rpc: HandlerContext) => {
+      const to = meant(destination, rpc);
+      return { entry: await about(meant(source, rpc).path, async (from) => await move(from, to, context)) };
+    }),
     listDir: unary(async ({ path, depth }, rpc: HandlerContext) => ({
-      entries: await list(meant(path, rpc).path, depth === 0 ? 1 : depth, users),
+      entries: await about(meant(path, rpc).path, async (path) => await list(path, depth || 1, context)),
     })),
     remove: unary(async ({ path }, rpc: HandlerContext) => {
-      await rm(meant(path, rpc).path, { recursive: true, force: true });
+      await about(meant(path, rpc).path, async (path) => await rm(path, { recursive: true, force: true }));
       return {};
     }),
     // oxlint-disable-next-line require-yield -- it refuses before there is anything to yield
     watchDir: async function* () {
-      throw noWatching();
+      throw noWatching("WatchDir");
     },
-    createWatcher: unary(() => Promise.reject(noWatching())),
-    getWatcherEvents: unary(() => Promise.reject(noWatching())),
-    removeWatcher: unary(() => Promise.reject(noWatching())),
+    createWatcher: unary(() => Promise.reject(noWatching("CreateWatcher"))),
+    getWatcherEvents: unary(() => Promise.reject(noWatching("GetWatcherEvents"))),
+    removeWatcher: unary(() => Promise.reject(noWatching("RemoveWatcher"))),
   };
 }
 
-async function existing(path: string, users: Users): Promise<EntryInfo> {
-  return entryOf(path, users).catch((error: unknown) => {
-    throw named(error, path);
-  });
+/** What goes wrong meanwhile is told as something about `path`. */
+async function about<T>(path: string, action: (path: string) => Promise<T>): Promise<T> {
+  try {
+    return await action(path);
+  } catch (error) {
+    throw fileFailure(error, path);
+  }
 }
 
-async function makeDir({ path, user }: Meant, users: Users): Promise<EntryInfo> {
-  const found = await stat(path).catch(() => undefined);
+function makeDir(path: string, user: User, context: EntryContext): EntryInfo {
+  const found = statSync(path, { throwIfNoEntry: false });
   if (found?.isDirectory() === true) throw new Failure("conflict", `directory already exists: ${path}`);
-  await makeDirectories(path, user);
-  return entryOf(path, users);
+  makeDirectories(path, user);
+  return entryOf(path, context);
 }
 
-async function move(source: string, { path, user }: Meant, users: Users): Promise<EntryInfo> {
-  await lstat(source).catch((error: unknown) => {
-    throw named(error, source);
-  });
-  await makeDirectories(dirname(path), user);
+async function move(source: string, { path, user }: Meant, context: EntryContext): Promise<EntryInfo> {
+  await lstat(source);
+  makeDirectories(dirname(path), user);
   try {
     await rename(source, path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw named(error, source);
-    await moveAcross(source, path);
+    if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
+    // To another file system, where a rename cannot lead.
+    await cp(source, path, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
+    await rm(source, { recursive: true });
   }
-  return entryOf(path, users);
+  return entryOf(path, context);
 }
 
-/** To another file system, where a rename cannot lead. */
-async function moveAcross(source: string, destination: string): Promise<void> {
-  const directory = (await lstat(source)).isDirectory();
-  if (directory) await cp(source, destination, { recursive: true, preserveTimestamps: true });
-  else await copyFile(source, destination);
-  await rm(source, { recursive: true });
-}
-
-async function list(path: string, depth: number, users: Users): Promise<EntryInfo[]> {
-  const found = await stat(path).catch((error: unknown) => {
-    throw named(error, path);
-  });
-  if (!found.isDirectory()) throw new Failure("invalid", `path is not a directory: ${path}`);
+async function list(path: string, depth: number, context: EntryContext): Promise<EntryInfo[]> {
+  if (!statSync(path).isDirectory()) throw new Failure("invalid", `path is not a directory: ${path}`);
   const entries: EntryInfo[] = [];
-  for (const each of await walk(path, depth)) {
-    const entry = await entryOf(each, users).catch((error: unknown) => {
-      if (Failure.from(error).code === "not_found") return undefined; // gone since it was listed
-      throw error;
-    });
-    if (entry !== undefined) entries.push(entry);
+  const paths = await walk(path, depth);
+  for (const [i, each] of paths.entries()) {
+    if (i % entriesAtOnce === entriesAtOnce - 1) await new Promise((resolve) => setImmediate(resolve));
+    try {
+      entries.push(entryOf(each, context));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error; // Else it went since it was listed.
+    }
   }
   return entries;
 }
 
-function named(error: unknown, path: string): Failure {
-  const { code, message } = Failure.from(error);
-  return new Failure(code, code === "not_found" ? `path not found: ${path}` : message, { cause: error });
-}
-
-function noWatching(): ConnectError {
-  return new ConnectError("watching files is not supported yet", Code.Unimplemented);
+function noWatching(what: string): ConnectError {
+  return new ConnectError(`${what}: watching files is not served yet`, Code.Unimplemented);
 }
