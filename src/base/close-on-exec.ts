@@ -9,8 +9,8 @@ const lastOfAll = 0xffffffff;
 type CloseRange = (first: number, last: number, flags: number) => number;
 
 /**
- * Sees to it that of the descriptors of this process only those given on purpose go on to programs that it starts. What
- * it opens itself is marked that way already; what its own parent gave it, such as a pipe of a shell, may not be.
+ * Sees to it that of the descriptors of this process only those given on purpose go on to programs that it starts.
+ * What it opens itself is marked that way already; what its own parent gave it, such as a pipe of a shell, may not be.
  */
 export function closeOnExec(): void {
   if (closeRange()(firstAfterStandard, lastOfAll, closeRangeCloexec) !== 0)
