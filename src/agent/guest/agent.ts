@@ -1,9 +1,12 @@
 import { systemClock } from "../../base/clock.ts";
+import { metadataOf } from "./attributes.ts";
 import { credentialSwitch, type Ids } from "./credentials.ts";
 import type { Koffi } from "./foreign.ts";
 import { KernelRandom } from "./kernel-random.ts";
 import type { MachineIdentity } from "./machine-identity.ts";
+import { spareAgent } from "./oom-score.ts";
 import { pipeMaker } from "./pipes.ts";
+import { MachineUsage } from "./machine-usage.ts";
 import type { Port } from "./port.ts";
 import { ProcessTable } from "./process-table.ts";
 import { route } from "./router.ts";
@@ -21,22 +24,28 @@ export interface AgentOptions {
   readonly defaultUser: string;
   /** The PATH of users' processes. */
   readonly path: string;
+  /** Whether the kernel shall end users' processes before the agent when memory runs out. Needs root. */
+  readonly spared: boolean;
 }
 
 /** The one place that puts the agent together. */
-export function startAgent({ port, secret, identity, koffi, defaultUser, path }: AgentOptions): void {
+export function startAgent({ port, secret, identity, koffi, ...options }: AgentOptions): void {
   const random = new KernelRandom();
   Math.random = () => random.fraction(); // The engine's own is the same in all machines of one snapshot.
-  const spawner = { asUser: credentialSwitch(koffi, ownIds()), makePipe: pipeMaker(koffi) };
+  const switched = credentialSwitch(koffi, ownIds());
+  const asUser = options.spared ? spareAgent(switched) : switched;
+  const spawner = { asUser, makePipe: pipeMaker(koffi) };
   const server = createSessionServer();
   route(server, {
     identity,
     random,
-    settings: new Settings(defaultUser),
+    settings: new Settings(options.defaultUser),
     users: new Users(),
+    metadata: metadataOf(koffi),
+    usage: new MachineUsage(systemClock),
     table: new ProcessTable(spawner, systemClock),
     clock: systemClock,
-    path,
+    path: options.path,
   });
   serveSessions(port, secret, server);
 }

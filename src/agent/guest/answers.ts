@@ -18,13 +18,21 @@ export function answerJson(response: Http2ServerResponse, status: number, value:
 }
 
 /** Says what went wrong, as clients expect it: a JSON object with exactly `code` and `message`. */
-export function answerError(response: Http2ServerResponse, error: unknown): void {
+export function answerError(
+  request: Http2ServerRequest,
+  response: Http2ServerResponse,
+  error: unknown,
+): void {
   if (response.headersSent || response.destroyed) {
     response.stream?.destroy(); // The answer is under way; cutting it short is all that is left to say.
     return;
   }
   const status = statusOf(error);
   const message = error instanceof Error ? error.message : String(error);
+  // Whoever still sends what nobody will read is told to stop, once the answer is out.
+  response.once("finish", () => {
+    if (!request.complete) request.stream.close();
+  });
   answerJson(response, status, { code: status, message });
 }
 

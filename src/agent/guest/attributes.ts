@@ -2,9 +2,9 @@ import { errnoError, type Foreign, type Koffi } from "./foreign.ts";
 
 /** A client's own pairs about a file, as extended attributes beside its content. */
 export interface Metadata {
-  /** What is kept about the file at `path`; links are not followed. Empty where there is nothing, or no such thing. */
+  /** What is kept about the file that `path` leads to. Empty where there is none, or nothing can be kept. */
   read(path: string): Record<string, string>;
-  /** Replaces all that was kept before. Links are followed. */
+  /** Replaces all that was kept before. */
   replace(path: string, pairs: ReadonlyMap<string, string>): void;
 }
 
@@ -17,9 +17,9 @@ export function metadataOf(koffi: Koffi): Metadata {
   const libc = koffi.load(null);
   const bind = <Args extends unknown[]>(signature: string) =>
     libc.func(signature) as unknown as Foreign<Args>;
-  const list = bind<[string, Buffer, number]>("long llistxattr(const char *, void *, size_t)");
+  const list = bind<[string, Buffer, number]>("long listxattr(const char *, void *, size_t)");
   const get = bind<[string, string, Buffer, number]>(
-    "long lgetxattr(const char *, const char *, void *, size_t)",
+    "long getxattr(const char *, const char *, void *, size_t)",
   );
   const set = bind<[string, string, Buffer, number, number]>(
     "int setxattr(const char *, const char *, const void *, size_t, int)",

@@ -31,8 +31,8 @@ export function entryOf(path: string, { users, metadata }: EntryContext): EntryI
     permissions: permissionsOf(own),
     owner: users.userName(own.uid),
     group: users.groupName(own.gid),
-    modifiedTime: timestampFromMs(own.mtimeMs),
-    metadata: metadata.read(target?.path ?? path),
+    modifiedTime: timestampFromMs(Math.trunc(own.mtimeMs)),
+    metadata: metadata.read(path),
     ...(target === undefined ? {} : { symlinkTarget: target.path }),
   });
 }

@@ -1,56 +1,70 @@
-import type { Stats } from "node:fs";
+import { constants, type Stats } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import { StatusError } from "./answers.ts";
+import { codingFor } from "./content-coding.ts";
+import { fileFailure } from "./file-failure.ts";
 
 /** Bytes read at once: one goes out while the next is read, so this bounds the memory of a download. */
 const pieceBytes = 64 * 1024;
 
-interface Range {
-  readonly first: number;
-  readonly last: number;
-}
+/** Larger files go as they are: packing them costs a guest's processor more than the way out of it. */
+const gzipBytesMax = 8 * 1024 * 1024;
 
-/** Answers with the bytes of a file, whole or a range of it, packed when the client likes that. */
+/** Answers with the bytes of a file, whole or a range of it, packed when the client takes that. */
 export async function download(
   path: string,
   request: Http2ServerRequest,
   response: Http2ServerResponse,
 ): Promise<void> {
-  await using file = await open(path, "r").catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT" || error.code === "ENOTDIR")
-      throw new StatusError(404, `path '${path}' does not exist`);
-    throw error;
+  // Without O_NONBLOCK, opening a pipe that nobody writes would take a thread of Node's pool for ever.
+  await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
+    throw fileFailure(error, path);
   });
   const stats = await file.stat();
-  if (stats.isDirectory()) throw new StatusError(400, `path '${path}' is a directory`);
+  if (stats.isDirectory()) throw new StatusError(400, `path is a directory: ${path}`);
+  if (!stats.isFile()) throw new StatusError(400, `path is not a regular file: ${path}`);
   const headers = {
     "content-type": "application/octet-stream",
     "accept-ranges": "bytes",
+    "last-modified": stats.mtime.toUTCString(),
     vary: "Accept-Encoding",
   };
   const range = rangeOf(request.headers.range, stats);
-  if (range === null) {
-    response.writeHead(416, { "content-range": `bytes */${stats.size}` });
+  if (range === "unsatisfiable") {
+    response.writeHead(416, { "content-range": `bytes */${stats.size}`, "content-length": 0 });
     response.end();
-    return;
+  } else if (range !== undefined) {
+    const { first, last } = range;
+    const part = {
+      "content-range": `bytes ${first}-${last}/${stats.size}`,
+      "content-length": last - first + 1,
+    };
+    response.writeHead(206, { ...headers, ...part });
+    await pipeline(pieces(file, first, last + 1), response);
+  } else {
+    await sendWhole(file, stats, request, response, headers);
   }
-  if (range === undefined && stats.size > 0 && acceptsGzip(request.headers["accept-encoding"])) {
+}
+
+async function sendWhole(
+  file: FileHandle,
+  { size }: Stats,
+  request: Http2ServerRequest,
+  response: Http2ServerResponse,
+  headers: Record<string, string>,
+): Promise<void> {
+  const coding = codingFor(request.headers["accept-encoding"]);
+  if (coding === undefined) throw new StatusError(406, "the file can be sent as it is, or as gzip");
+  if (coding === "gzip" && size > 0 && size <= gzipBytesMax) {
     response.writeHead(200, { ...headers, "content-encoding": "gzip" });
-    await pipeline(pieces(file, 0, stats.size), createGzip({ level: 1 }), response);
+    await pipeline(pieces(file, 0, size), createGzip({ level: 1 }), response);
     return;
   }
-  const { first, last } = range ?? { first: 0, last: stats.size - 1 };
-  const length = { "content-length": last - first + 1 };
-  const partial = { "content-range": `bytes ${first}-${last}/${stats.size}` };
-  response.writeHead(range === undefined ? 200 : 206, {
-    ...headers,
-    ...length,
-    ...(range === undefined ? {} : partial),
-  });
-  await pipeline(pieces(file, first, last + 1), response);
+  response.writeHead(200, { ...headers, "content-length": size });
+  await pipeline(pieces(file, 0, size), response);
 }
 
 async function* pieces(file: FileHandle, from: number, to: number): AsyncIterable<Buffer> {
@@ -63,20 +77,21 @@ async function* pieces(file: FileHandle, from: number, to: number): AsyncIterabl
   }
 }
 
-function acceptsGzip(header: string | string[] | undefined): boolean {
-  const offers = String(header ?? "")
-    .split(",")
-    .map((each) => each.trim());
-  return offers.some((offer) => /^gzip(?:;q=(?!0(?:\.0*)?$).*)?$/.test(offer));
+interface Range {
+  readonly first: number;
+  readonly last: number;
 }
 
-/** One range of bytes; undefined when none is asked for (or several: all is sent then), null when it is not there. */
-export function rangeOf(header: string | undefined, { size }: Pick<Stats, "size">): Range | undefined | null {
+/** The one range of bytes that is asked for; undefined when there is none, or several: then all is sent. */
+export function rangeOf(
+  header: string | undefined,
+  { size }: Pick<Stats, "size">,
+): Range | "unsatisfiable" | undefined {
   const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? "");
-  if (match === null) return undefined;
-  const [, from = "", to = ""] = match;
+  const [, from = "", to = ""] = match ?? [];
   if (from === "" && to === "") return undefined;
   const first = from === "" ? Math.max(0, size - Number(to)) : Number(from);
   const last = from === "" || to === "" ? size - 1 : Math.min(Number(to), size - 1);
-  return first > last || first >= size ? null : { first, last };
+  if (from !== "" && to !== "" && Number(to) < Number(from)) return undefined; // No range at all (RFC 9110, 14.1.1).
+  return first > last ? "unsatisfiable" : { first, last };
 }

@@ -1,5 +1,6 @@
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { Clock } from "../../base/clock.ts";
+import type { Metadata } from "./attributes.ts";
 import { answerJson, StatusError } from "./answers.ts";
 import { checkFilesAccess, readQuery } from "./files-access.ts";
 import { download } from "./files-download.ts";
@@ -12,13 +13,14 @@ export interface FilesContext {
   readonly users: Users;
   readonly settings: Settings;
   readonly clock: Clock;
+  readonly metadata: Metadata;
 }
 
 /** `GET /files` and `POST /files`. Checks access by itself: a signed query does as well as the token. */
 export async function answerFiles(
   request: Http2ServerRequest,
   response: Http2ServerResponse,
-  { users, settings, clock }: FilesContext,
+  { users, settings, clock, metadata }: FilesContext,
 ): Promise<void> {
   const query = readQuery(request.url);
   const operation = request.method === "GET" ? "read" : "write";
@@ -28,7 +30,7 @@ export async function answerFiles(
   if (user === undefined) throw new StatusError(401, `invalid username: '${name}'`);
   const resolve = (path: string) =>
     resolvePath(path, { home: user.home, defaultWorkdir: settings.defaultWorkdir });
-  if (operation === "read") return download(resolve(query.path), request, response);
+  if (operation === "read") return await download(resolve(query.path), request, response);
   const path = query.path === "" ? undefined : query.path;
-  answerJson(response, 200, await upload(request, { user, path, resolve }));
+  answerJson(response, 200, await upload(request, { user, path, resolve, metadata }));
 }

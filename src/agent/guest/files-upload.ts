@@ -1,9 +1,8 @@
-import { chownSync, fstatSync } from "node:fs";
-import { constants } from "node:fs";
+import { chownSync, constants, fstatSync } from "node:fs";
 import { open } from "node:fs/promises";
 import type { Http2ServerRequest } from "node:http2";
 import { basename, dirname } from "node:path";
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { StatusError } from "./answers.ts";
 import type { Metadata } from "./attributes.ts";
@@ -26,6 +25,9 @@ export interface UploadTarget {
   readonly resolve: (path: string) => string;
   readonly metadata: Metadata;
 }
+
+/** Without O_NONBLOCK, opening a pipe that nobody reads would take a thread of Node's pool for ever. */
+const openFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NONBLOCK;
 
 /** Writes the file or files of a request, each as it comes, and says what was written in that order. */
 export async function upload(request: Http2ServerRequest, target: UploadTarget): Promise<Uploaded[]> {
@@ -79,9 +81,10 @@ async function write(
 ): Promise<Uploaded> {
   try {
     makeDirectories(dirname(path), user);
-    await using file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, 0o644);
+    await using file = await open(path, openFlags, 0o644);
     if (fstatSync(file.fd).uid !== user.uid) chownSync(path, user.uid, user.gid);
-    for await (const piece of body as AsyncIterable<Buffer>) {
+    // What is left of the body when this fails must not take the request, and the way for an answer, with it.
+    for await (const piece of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       for (let done = 0; done < piece.length; ) {
         done += (await file.write(piece, done, piece.length - done)).bytesWritten;
       }

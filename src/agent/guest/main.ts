@@ -20,6 +20,7 @@ function main(): void {
     koffi,
     defaultUser: "user",
     path: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    spared: true,
   });
 }
 

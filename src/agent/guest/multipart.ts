@@ -33,7 +33,10 @@ export async function readParts<T>(
   });
   parser.on("field", (field, value, { valueTruncated }) => {
     if (field !== fileField) return;
-    if (valueTruncated) parser.destroy(new StatusError(413, `a part without a file name is larger than ${plainBytesMax} bytes`));
+    if (valueTruncated)
+      parser.destroy(
+        new StatusError(413, `a part without a file name is larger than ${plainBytesMax} bytes`),
+      );
     else accept(undefined, Readable.from([Buffer.from(value, "latin1")]));
   });
   parser.on("partsLimit", () => parser.destroy(new StatusError(413, `more than ${partsMax} parts`)));
@@ -55,11 +58,15 @@ function parserFor(contentType: string): busboy.Busboy {
   }
 }
 
-async function feed(parser: busboy.Busboy, body: Readable, taken: readonly Promise<unknown>[]): Promise<void> {
+async function feed(
+  parser: busboy.Busboy,
+  body: Readable,
+  taken: readonly Promise<unknown>[],
+): Promise<void> {
   const closed = once(parser, "close"); // Rejects with the parser's error.
   closed.catch(() => {});
   try {
-    for await (const bytes of body as AsyncIterable<Buffer>) {
+    for await (const bytes of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       if (!parser.write(bytes)) await Promise.race([once(parser, "drain"), closed]);
       await Promise.all(taken.slice(0, -1)); // All but the last are complete: nothing piles up.
     }

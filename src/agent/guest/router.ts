@@ -5,6 +5,7 @@ import type { Http2Server, Http2ServerRequest, Http2ServerResponse } from "node:
 import type { Clock } from "../../base/clock.ts";
 import { Filesystem } from "../protocol/generated/filesystem_pb.js";
 import { Process } from "../protocol/generated/process_pb.js";
+import type { Metadata } from "./attributes.ts";
 import { checkAccess } from "./access.ts";
 import { answerError, answerJson, StatusError, textOf } from "./answers.ts";
 import { answerFiles } from "./files-route.ts";
@@ -12,6 +13,7 @@ import { filesystemService } from "./filesystem-service.ts";
 import { serveTunnel } from "./guest-tunnel.ts";
 import { init, type InitContext } from "./init.ts";
 import { processService } from "./process-service.ts";
+import type { MachineUsage } from "./machine-usage.ts";
 import type { ProcessTable } from "./process-table.ts";
 import type { Users } from "./users.ts";
 
@@ -21,7 +23,9 @@ const messageBytesMax = 4 * 1024 * 1024;
 export interface RouterContext extends InitContext {
   readonly table: ProcessTable;
   readonly users: Users;
+  readonly usage: MachineUsage;
   readonly clock: Clock;
+  readonly metadata: Metadata;
   readonly path: string;
 }
 
@@ -32,7 +36,9 @@ export function route(server: Http2Server, context: RouterContext): void {
   server.on("request", (request, response) => {
     request.on("error", () => {}); // A client that leaves is no fault of the agent's.
     response.on("error", () => {});
-    void answer(request, response, rpcs, context).catch((error: unknown) => answerError(response, error));
+    void answer(request, response, rpcs, context).catch((error: unknown) =>
+      answerError(request, response, error),
+    );
   });
 }
 
@@ -56,6 +62,8 @@ async function answer(
       response.writeHead(204, { "cache-control": "no-store" });
       response.end();
       return;
+    case "GET /metrics":
+      return answerJson(response, 200, await context.usage.now());
     case "GET /envs":
       return answerJson(response, 200, context.settings.envVars);
     case "GET /files":

@@ -59,5 +59,6 @@ startAgent({
   koffi: loadKoffi(koffi),
   defaultUser: user,
   path: process.env["PATH"] ?? "/usr/bin:/bin",
+  spared: false,
 });
 process.stdin.on("end", () => process.exit(0)).resume(); // Ends with whoever started it.
