@@ -21,8 +21,10 @@ export interface BuildBaseOptions
   /** `LARDER_CACHE`: downloads and the root disk, perhaps shared with others. */
   readonly cacheDirectory: string;
   readonly debian: DebianChoice;
-  /** `anew`: with the newest packages, although nothing asks for it. */
+  /** `anew`: although there is one that is as it should be. */
   readonly when: "if needed" | "anew";
+  /** Takes Debian's newest packages although there are some in the cache. */
+  readonly freshPackages?: boolean;
   /** Called when there should be a QEMU; throws `not_found` when there is none yet. */
   readonly host: () => Promise<BaseHost>;
   /** False when KVM was demanded: then emulation is no way out. */
@@ -49,7 +51,7 @@ export async function buildBase(options: BuildBaseOptions, signal: AbortSignal):
   const onWait = (detail: string) => onProgress({ step: "waiting", detail, seconds: 0, done: false });
   using _lock = await lockCache(cacheDirectory, clock, onWait, signal);
   const apt = aptOnce(cacheDirectory, () => Promise.resolve(sources), signal);
-  const downloads = { cacheDirectory, apt, refresh: when === "anew" };
+  const downloads = { cacheDirectory, apt, refresh: options.freshPackages === true };
   if (when === "if needed" && (await isOfRecipe(options, facts.recipe))) {
     // All that may be missing is the QEMU by which to tell whether it is for this machine.
     await qemuStep({ downloads, clock, onProgress }, signal);
