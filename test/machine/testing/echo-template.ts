@@ -7,6 +7,7 @@ import { abortable } from "../../../src/base/abortable.ts";
 import { systemClock } from "../../../src/base/clock.ts";
 import { silentLogger } from "../../../src/base/logger.ts";
 import { MemoryMeter } from "../../../src/base/testing/memory-meter.ts";
+import { chooseAccelerator } from "../../../src/machine/accelerator.ts";
 import { hostLibraries, kvmGroup } from "../../../src/machine/host-libraries.ts";
 import { Machine } from "../../../src/machine/machine.ts";
 import type { MachineSpec } from "../../../src/machine/machine-spec.ts";
@@ -38,14 +39,21 @@ export class EchoTemplate implements AsyncDisposable {
   readonly disk: ArrayDevice;
   /** What was read of that disk. */
   readonly meter = new MemoryMeter();
+  readonly #accelerator: MachineSpec["accelerator"];
   readonly #guest: EchoGuest;
   readonly #nbdSocket: string;
   #export: NbdExport | undefined;
   #machines = 0;
 
-  private constructor(directory: string, host: EchoTemplate["host"], guest: EchoGuest) {
+  private constructor(
+    directory: string,
+    host: EchoTemplate["host"],
+    accelerator: MachineSpec["accelerator"],
+    guest: EchoGuest,
+  ) {
     this.directory = directory;
     this.host = host;
+    this.#accelerator = accelerator;
     this.#guest = guest;
     this.memfile = path.join(directory, "memfile");
     this.snapfile = path.join(directory, "snapfile");
@@ -64,7 +72,9 @@ export class EchoTemplate implements AsyncDisposable {
       clock: systemClock,
       ...(kvmGid === undefined ? {} : { kvmGid }),
     };
-    return new EchoTemplate(directory, host, await echoGuest(directory, patience()));
+    // KVM where there is one: then these tests are what proves it.
+    const { kind } = await chooseAccelerator(process.env["LARDER_ACCEL"]);
+    return new EchoTemplate(directory, host, kind, await echoGuest(directory, patience()));
   }
 
   /** Opens the export that restored machines read their disks from. */
@@ -86,12 +96,12 @@ export class EchoTemplate implements AsyncDisposable {
     await truncate(this.memfile, memoryBytes);
     const rootfs = path.join(this.directory, "rootfs");
     await writeFile(rootfs, this.disk.data);
-    const tscKhz = await hostTscKhz(this.directory);
+    const clock = this.#accelerator === "tcg" ? { tscKhz: await hostTscKhz(this.directory) } : {};
     return {
       ...(await this.#common()),
       memfile: { path: this.memfile, mode: "build" },
       rootDisk: { kind: "raw", path: rootfs },
-      boot: { kernel: this.#guest.kernel, initrd: this.#guest.initrd, tscKhz },
+      boot: { kernel: this.#guest.kernel, initrd: this.#guest.initrd, ...clock },
     };
   }
 
@@ -119,7 +129,7 @@ export class EchoTemplate implements AsyncDisposable {
       socketDirectory,
       vcpus: 1,
       memoryBytes,
-      accelerator: "tcg" as const,
+      accelerator: this.#accelerator,
       agentDisk: this.#guest.agentDisk,
       uid: firstUid + number,
     };
