@@ -44,7 +44,7 @@ export function checkFilesAccess(
   const parts = [path, operation, username, token, ...(expiration === undefined ? [] : [expiration])];
   const digest = createHash("sha256").update(parts.join(":")).digest("base64").replaceAll("=", "");
   if (!equal(query.signature, `v1_${digest}`)) throw new StatusError(401, "invalid signature");
-  if (expiration !== undefined && Number(expiration) < clock.now() / 1000) {
+  if (expiration !== undefined && !(Number(expiration) >= clock.now() / 1000)) {
     throw new StatusError(401, "signature is already expired");
   }
 }

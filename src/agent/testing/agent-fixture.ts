@@ -1,0 +1,49 @@
+import { type Client, createClient } from "@connectrpc/connect";
+import { buffer } from "node:stream/consumers";
+import { AgentClient } from "../agent-client.ts";
+import type { AgentChannel } from "../channel.ts";
+import { channelTransport } from "../channel-transport.ts";
+import type { GuestAnswer, GuestRequest } from "../exchange.ts";
+import { Filesystem } from "../protocol/generated/filesystem_pb.js";
+import { Process } from "../protocol/generated/process_pb.js";
+import { LocalAgent, type LocalAgentOptions } from "./local-agent.ts";
+
+/** A guest program on this host, a channel to it, and clients of its services. */
+export class AgentFixture implements AsyncDisposable {
+  readonly agent: LocalAgent;
+  readonly channel: AgentChannel;
+  readonly client: AgentClient;
+  readonly processes: Client<typeof Process>;
+  readonly files: Client<typeof Filesystem>;
+
+  static async start(options: LocalAgentOptions = {}): Promise<AgentFixture> {
+    const agent = await LocalAgent.start(options);
+    return new AgentFixture(agent, await agent.connect(AbortSignal.timeout(20_000)));
+  }
+
+  private constructor(agent: LocalAgent, channel: AgentChannel) {
+    this.agent = agent;
+    this.channel = channel;
+    this.client = new AgentClient(channel);
+    this.processes = createClient(Process, channelTransport(channel));
+    this.files = createClient(Filesystem, channelTransport(channel));
+  }
+
+  /** One request and all of its answer. */
+  async ask(
+    request: Partial<GuestRequest> & { path: string },
+  ): Promise<Omit<GuestAnswer, "body"> & { body: Buffer }> {
+    const answer = await this.channel.request({ method: "GET", headers: {}, ...request }, patience());
+    return { ...answer, body: await buffer(answer.body) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.channel.close();
+    await this.agent[Symbol.asyncDispose]();
+  }
+}
+
+/** Longer than anything here takes; a test that waits for it has failed. */
+export function patience(): AbortSignal {
+  return AbortSignal.timeout(20_000);
+}
