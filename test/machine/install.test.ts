@@ -63,7 +63,7 @@ describe("bin/install.mjs", () => {
     );
   });
 
-  it("asks for a QEMU of the system where there is none from Debian, and for uidmap where it is not root", async () => {
+  it("asks for the system's QEMU where there is none from Debian, and for uidmap where it is not root", async () => {
     const { requiredPackages } = await load<Packages>("packages.mjs");
     const names = (release: object, root: boolean, tests = false) =>
       requiredPackages(release, { tests, root }).map(({ name }) => name);

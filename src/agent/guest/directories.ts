@@ -8,7 +8,10 @@ import type { User } from "./users.ts";
 const entriesMax = 50_000;
 const depthMax = 64;
 
-/** Makes `directory` and what is missing above it, all of it the user's. Throws `invalid` when a file is in the way. */
+/**
+ * Makes `directory` and what is missing above it, all of it the user's. Throws `invalid` when a file is in
+ * the way.
+ */
 export function makeDirectories(directory: string, user: User): void {
   const missing: string[] = [];
   for (let at = directory; !isDirectory(at); at = dirname(at)) missing.unshift(at);

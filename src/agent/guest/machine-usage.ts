@@ -25,7 +25,10 @@ interface Ticks {
 
 const mib = 1024 * 1024;
 
-/** Reads what the kernel counts. The processors' share is that since the reading before, the first time since the boot. */
+/**
+ * Reads what the kernel counts. The processors' share is that since the reading before, the first time since
+ * the boot.
+ */
 export class MachineUsage {
   readonly #clock: Clock;
   #before: Ticks = { busy: 0, all: 0 };

@@ -84,10 +84,19 @@ export class CacheWorld {
 
   /** Waits for a promise that may need the clock to go on, for a virtual minute. */
   async patiently<T>(promise: Promise<T>): Promise<T> {
-    const pending = Symbol("pending");
+    const pending = Promise.resolve("pending" as const);
     promise.catch(() => {});
     for (let i = 0; i < 600; i++) {
-      if ((await Promise.race([promise.catch(() => {}), pending])) !== pending) break;
+      if (
+        (await Promise.race([
+          promise.then(
+            () => "settled",
+            () => "settled",
+          ),
+          pending,
+        ])) === "settled"
+      )
+        break;
       await this.clock.advance(100);
     }
     return promise;
