@@ -168,13 +168,12 @@ export class DirectoryBucket implements Bucket {
   ): Promise<void> {
     const folder = path.dirname(target);
     for (let tries = 1; ; tries++) {
-      const made = await makeFolder(folder);
-      signal.throwIfAborted();
       try {
+        const made = await makeFolder(folder);
+        signal.throwIfAborted();
         if (options.ifNoneMatch === "*") await link(temporary, target);
         else await rename(temporary, target);
-        await syncFolders(folder, this.#root, made);
-        return;
+        return await syncFolders(folder, this.#root, made);
       } catch (error) {
         const gone = (error as NodeJS.ErrnoException).code === "ENOENT";
         if (!gone || tries === folderTriesMax) throw error;
@@ -210,9 +209,18 @@ async function makeFolder(folder: string): Promise<string | undefined> {
 async function syncFolders(from: string, root: string, made: string | undefined): Promise<void> {
   const top = made === undefined || made.startsWith(`${root}/`) ? root : path.dirname(made);
   for (let folder = from; ; folder = path.dirname(folder)) {
+    await syncFolder(folder);
+    if (folder === top) return;
+  }
+}
+
+/** A folder that is gone holds no name that could be lost: its object was deleted meanwhile. */
+async function syncFolder(folder: string): Promise<void> {
+  try {
     await using handle = await open(folder, "r");
     await handle.sync();
-    if (folder === top) return;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
   }
 }
 
