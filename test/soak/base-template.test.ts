@@ -7,7 +7,7 @@ import { bundleGuest } from "../../src/agent/bundle-guest.ts";
 import { makeAgentDisk } from "../../src/template/agent-disk.ts";
 import { fileDigest } from "../../src/template/file-digest.ts";
 import { runCommand } from "../../src/template/run-command.ts";
-import { type Served, serve } from "./testing/served.ts";
+import { type Served, serve } from "../machine/testing/served.ts";
 
 const never = new AbortController().signal;
 
