@@ -65,9 +65,11 @@ describe("a sandbox, through the unmodified SDK", () => {
 
   it("has the right time, users and groups", async () => {
     const sandbox = await newest.Sandbox.create({ ...served.sdk });
+    const before = Date.now() / 1000;
     const { stdout } = await sandbox.commands.run("date +%s; id -Gn; pwd; echo $HOME; sudo -n id -un");
     const [seconds, groups, cwd, home, root] = stdout.trim().split("\n");
-    assert.ok(Math.abs(Number(seconds) - Date.now() / 1000) < 3, `the guest says ${seconds}`);
+    const late = Number(seconds) - before;
+    assert.ok(late > -2 && late < Date.now() / 1000 - before + 2, `the guest says ${seconds}`);
     assert.deepEqual(groups?.split(" "), ["user", "sudo"]);
     assert.deepEqual([cwd, home, root], ["/home/user", "/home/user", "root"]);
     await sandbox.kill();
@@ -86,9 +88,10 @@ describe("a sandbox, through the unmodified SDK", () => {
   it("shows a guest's port by host name and by header", async () => {
     const sandbox = await newest.Sandbox.create({ ...served.sdk });
     await sandbox.commands.run("python3 -m http.server 8080 --directory /etc", { background: true });
-    const byHeader = await fetch(`${served.url}/hostname`, {
-      headers: { "E2b-Sandbox-Id": sandbox.sandboxId, "E2b-Sandbox-Port": "8080" },
-    });
+    const headers = { "E2b-Sandbox-Id": sandbox.sandboxId, "E2b-Sandbox-Port": "8080" };
+    let byHeader = await fetch(`${served.url}/hostname`, { headers });
+    for (let i = 0; i < 30 && byHeader.status === 502; i++)
+      byHeader = await fetch(`${served.url}/hostname`, { headers });
     assert.equal(byHeader.status, 200);
     assert.equal((await byHeader.text()).trim(), sandbox.sandboxId);
     const closed = await fetch(served.url, {
