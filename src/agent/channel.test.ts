@@ -1,17 +1,12 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { Agent, request as httpRequest, createServer as createHttpServer } from "node:http";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-import { pipeline } from "node:stream/promises";
-import { buffer, text } from "node:stream/consumers";
 import { Readable } from "node:stream";
+import { buffer, text } from "node:stream/consumers";
+import { pipeline } from "node:stream/promises";
 import { after, before, describe, it } from "node:test";
 import { Failure } from "../base/failure.ts";
 import { AgentFixture, patience } from "./testing/agent-fixture.ts";
-import { LocalAgent } from "./testing/local-agent.ts";
-
-const tooShort = () => AbortSignal.timeout(400);
+import { echo } from "./testing/echo-server.ts";
 
 describe("AgentChannel", () => {
   let fixture: AgentFixture;
@@ -59,9 +54,9 @@ describe("AgentChannel", () => {
     const body = Buffer.concat([Buffer.of(0, 0, 0, 0, message.length), message]);
     const request = { method: "POST", path: "/process.Process/Start", headers, body };
     const answer = await fixture.channel.request(request, caller.signal);
-    const reading = buffer(answer.body);
+    const reading = assert.rejects(buffer(answer.body), (error) => Failure.is(error, "cancelled"));
     caller.abort(new Failure("cancelled", "the caller left"));
-    await assert.rejects(reading, (error) => Failure.is(error, "cancelled"));
+    await reading;
   });
 
   it("refuses an answer to a request that was told to end before it began", async () => {
@@ -108,141 +103,3 @@ describe("AgentChannel", () => {
     await assert.rejects(waiting, (error) => Failure.is(error, "unavailable"));
   });
 });
-
-describe("connectPort", () => {
-  let fixture: AgentFixture;
-  before(async () => (fixture = await AgentFixture.start()));
-  after(async () => await fixture[Symbol.asyncDispose]());
-
-  it("says that nobody listens", async () => {
-    const { port, server } = await echo();
-    server.close();
-    await once(server, "close");
-    await assert.rejects(fixture.channel.connectPort(port, patience()), (error) =>
-      Failure.is(error, "not_found"),
-    );
-  });
-
-  it("refuses what is no port", async () => {
-    for (const port of [0, 65_536, 1.5, Number.NaN]) {
-      await assert.rejects(fixture.channel.connectPort(port, patience()), (error) =>
-        Failure.is(error, "invalid"),
-      );
-    }
-  });
-
-  it("finds a server that listens on IPv6 only", async () => {
-    const { port, server } = await echo("::1");
-    const tunnel = await fixture.channel.connectPort(port, patience());
-    tunnel.end("six");
-    assert.equal(await text(tunnel), "six");
-    server.close();
-  });
-
-  it("ends each direction by itself", async () => {
-    const { port, server } = await echo();
-    const tunnel = await fixture.channel.connectPort(port, patience());
-    tunnel.end("the end of what I say");
-    assert.equal(await text(tunnel), "the end of what I say");
-    server.close();
-  });
-
-  it("carries HTTP requests, one after the other over one connection", async () => {
-    const server = createHttpServer((request, response) => void request.pipe(response));
-    await once(server.listen(0, "127.0.0.1"), "listening");
-    const { port } = server.address() as AddressInfo;
-    const tunnel = await fixture.channel.connectPort(port, patience());
-    const agent = new Agent({ keepAlive: true });
-    agent.createConnection = () => tunnel;
-    for (const said of ["one", "two"]) {
-      const request = httpRequest({ agent, method: "POST", path: "/" });
-      request.end(said);
-      const [answer] = (await once(request, "response")) as [Readable];
-      assert.equal(await text(answer), said);
-    }
-    tunnel.destroy();
-    server.closeAllConnections();
-    server.close();
-  });
-
-  it("is cut off, with an error for those who wait, when the channel ends", async () => {
-    const { port, server } = await echo();
-    await using channel = await fixture.agent.connect(patience());
-    const tunnel = await channel.connectPort(port, patience());
-    const reading = buffer(tunnel);
-    await channel.close();
-    await assert.rejects(reading);
-    await assert.rejects(channel.connectPort(port, patience()), (error) => Failure.is(error, "cancelled"));
-    server.close();
-    fixture = await replaced(fixture);
-  });
-});
-
-describe("AgentChannel.connect", () => {
-  it("finds the start of its session again and again, whatever an older one left behind", async () => {
-    await using agent = await LocalAgent.start();
-    for (let turn = 0; turn < 5; turn++) {
-      const old = connect(agent.channelPath);
-      old.write(Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), randomBytes(70_000)]));
-      await once(old, "connect");
-      await using channel = await agent.connect(patience());
-      const { status } = await channel.request({ method: "GET", path: "/health", headers: {} }, patience());
-      assert.equal(status, 204);
-      old.destroy();
-    }
-  });
-
-  it("installs the next secret with the first session, and the one before serves no more", async () => {
-    await using agent = await LocalAgent.start();
-    const nextSecret = randomBytes(16);
-    {
-      await using channel = await agent.connect(patience(), { nextSecret });
-      await channel.request({ method: "GET", path: "/health", headers: {} }, patience());
-    }
-    await assert.rejects(agent.connect(tooShort()), { name: "TimeoutError" });
-    await using _channel = await agent.connect(patience(), { secret: nextSecret });
-  });
-
-  it("gets in with either secret when it is not known whether the guest changed over", async () => {
-    await using agent = await LocalAgent.start();
-    const nextSecret = randomBytes(16);
-    await using _first = await agent.connect(patience(), {
-      secret: randomBytes(16),
-      nextSecret: agent.secret,
-    });
-    await using _second = await agent.connect(patience(), { nextSecret });
-  });
-
-  it("gives up when its signal aborts, and fails at once where nobody listens", async () => {
-    await using agent = await LocalAgent.start();
-    await assert.rejects(agent.connect(tooShort(), { secret: randomBytes(16) }), { name: "TimeoutError" });
-    await agent[Symbol.asyncDispose]();
-    await assert.rejects(agent.connect(patience()), (error) => Failure.is(error, "not_found"));
-  });
-
-  it("ends when the guest's end of the port is closed, and with it all that waits", async () => {
-    const fixture = await AgentFixture.start();
-    const running = fixture.client.run("sleep 60", {}, patience());
-    await fixture.client.health(patience());
-    await fixture.agent[Symbol.asyncDispose]();
-    await assert.rejects(running, (error) => Failure.is(error, "unavailable"));
-    await fixture.channel.closed;
-    await assert.rejects(fixture.client.health(patience()), (error) => Failure.is(error, "unavailable"));
-  });
-});
-
-/** A server on this host that says what it is told. */
-async function echo(host = "127.0.0.1"): Promise<{ port: number; server: ReturnType<typeof createServer> }> {
-  const server = createServer({ allowHalfOpen: true }, (socket: Socket) => {
-    socket.pipe(socket);
-    socket.on("error", () => {});
-  });
-  await once(server.listen(0, host), "listening");
-  return { port: (server.address() as AddressInfo).port, server };
-}
-
-/** The same agent with a channel that works. */
-async function replaced(fixture: AgentFixture): Promise<AgentFixture> {
-  await fixture[Symbol.asyncDispose]();
-  return await AgentFixture.start();
-}

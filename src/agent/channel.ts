@@ -48,7 +48,10 @@ export class AgentChannel implements AsyncDisposable {
     try {
       const early = await synchronise(socket, options, signal);
       if (early.length > 0) socket.unshift(early);
-      return new AgentChannel(socket, options.logger);
+      const channel = new AgentChannel(socket, options.logger);
+      // The session takes over what was read early in its next turn, and must not have been destroyed by then.
+      await new Promise((resolve) => setImmediate(resolve));
+      return channel;
     } catch (error) {
       socket.destroy();
       throw error;

@@ -5,7 +5,7 @@ import type { Random } from "../base/random.ts";
 import { AnswerFinder, encodePreamble, nonceBytes } from "./protocol/preamble.ts";
 
 /** The first pause between two preambles; it doubles each time, so that it outgrows any guest's latency. */
-const pauseMsFirst = 2_000;
+const pauseMsFirst = 250;
 const pauseMsMax = 16_000;
 
 interface Secrets {

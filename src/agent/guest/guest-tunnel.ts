@@ -30,6 +30,7 @@ export function serveTunnel(request: Http2ServerRequest, response: Http2ServerRe
 }
 
 function join({ stream }: Http2ServerRequest, socket: Socket): void {
+  stream.setMaxListeners(0); // Two pipelines hang on it, each with many listeners.
   const both = [pipeline(stream, socket), pipeline(socket, stream)];
   // When one direction breaks, pipeline has destroyed both ends; there is nobody left to tell.
   for (const direction of both) direction.catch(() => {});
