@@ -15,7 +15,7 @@ export function encodeFrame(message: unknown): Buffer {
 /** Yields the messages of a stream; throws when it ends with an error, or without its last frame. */
 export async function* decodeFrames(stream: AsyncIterable<Uint8Array>): AsyncGenerator {
   let rest: Buffer = Buffer.alloc(0);
-  for await (const piece of stream) {
+  for await (const piece of unbroken(stream)) {
     rest = Buffer.concat([rest, piece]);
     for (let frame = firstFrame(rest); frame !== undefined; frame = firstFrame(rest)) {
       rest = rest.subarray(5 + frame.bytes.length);
@@ -24,7 +24,20 @@ export async function* decodeFrames(stream: AsyncIterable<Uint8Array>): AsyncGen
       yield message;
     }
   }
-  throw new Failure("unavailable", "the stream broke off: the sandbox has probably ended");
+  throw brokenOff();
+}
+
+/** The same pieces; how a connection broke is of no use to people. */
+async function* unbroken(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* stream;
+  } catch (error) {
+    throw brokenOff(error);
+  }
+}
+
+function brokenOff(cause?: unknown): Failure {
+  return new Failure("unavailable", "the stream broke off: the sandbox has probably ended", { cause });
 }
 
 function firstFrame(buffer: Buffer): { flags: number; bytes: Buffer } | undefined {

@@ -36,7 +36,9 @@ async function play(
 ) {
   const timed = async <T>(step: string, work: Promise<T>, show: (value: T) => string): Promise<T> => {
     const began = performance.now();
-    const value = await work;
+    const value = await work.catch((error: unknown) => {
+      throw Failure.from(error, `${step}: ${error instanceof Error ? error.message : String(error)}`);
+    });
     onStep({ step, ms: Math.round(performance.now() - began), result: show(value) });
     signal.throwIfAborted();
     return value;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer, type RequestListener } from "node:http";
+import { createServer, type RequestListener, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { describe, it } from "node:test";
@@ -69,6 +69,15 @@ describe("larder run", () => {
     assert.equal((await daemon.api.call("GET", "/sandboxes")).body.length, 0);
   });
 
+  it("a connection that is cut under the command is told in the same words", async () => {
+    await using daemon = await TestDaemon.start();
+    const cut = (response: ServerResponse) => void response.destroy();
+    await using _agent = await agentOf(daemon, [message({ start: { pid: 7 } })], cut);
+    const { code, terminal } = await daemon.larder(["run", "sleep 9"]);
+    assert.equal(code, 1);
+    assert.equal(terminal.complained, "larder run: the stream broke off: the sandbox has probably ended\n");
+  });
+
   it("an error at the start is reported", async () => {
     await using daemon = await TestDaemon.start();
     const error = { code: "unauthenticated", message: "invalid username: 'x'" };
@@ -129,7 +138,11 @@ function base64(text: string): string {
 }
 
 /** An agent that answers every start with these frames, and then ends the answer, or calls `then`. */
-async function agentOf(daemon: TestDaemon, frames: readonly Buffer[], then?: () => void) {
+async function agentOf(
+  daemon: TestDaemon,
+  frames: readonly Buffer[],
+  then?: (response: ServerResponse) => void,
+) {
   const started: Start[] = [];
   const authorizations: (string | undefined)[] = [];
   const answer: RequestListener = (request, response) => {
@@ -138,7 +151,7 @@ async function agentOf(daemon: TestDaemon, frames: readonly Buffer[], then?: () 
       started.push(JSON.parse(body.subarray(5).toString()) as Start);
       response.writeHead(200, { "content-type": "application/connect+json" });
       response.write(Buffer.concat(frames), () => {
-        if (then !== undefined) then();
+        if (then !== undefined) then(response);
         else response.end();
       });
     });
