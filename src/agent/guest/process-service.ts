@@ -77,7 +77,7 @@ async function* start(request: StartRequest, rpc: HandlerContext, context: Proce
   const cwd = await workingDirectory(config, user, settings);
   const launch = { ...launchOf(config, user, context), cwd, stdin: request.stdin ?? true };
   const { process, events } = await table.start(launch, config, request.tag);
-  endOnTimeout(process, rpc.signal);
+  endOnTimeout(process, rpc.timeoutMs(), clock);
   yield* tell(process, events, rpc, clock);
 }
 
@@ -106,15 +106,14 @@ async function workingDirectory(config: ProcessConfig, { home }: User, settings:
   return cwd;
 }
 
-/** A client may leave without hurting the process; only the time that it allowed for it ends it. */
-function endOnTimeout(process: GuestProcess, signal: AbortSignal): void {
-  const onAbort = () => {
-    const { reason } = signal as { reason: unknown };
-    if (reason instanceof ConnectError && reason.code === Code.DeadlineExceeded) process.signal("SIGKILL");
-  };
-  if (signal.aborted) onAbort();
-  signal.addEventListener("abort", onAbort, { once: true });
-  void process.finished.then(() => signal.removeEventListener("abort", onAbort));
+/**
+ * A client may leave without hurting the process; only the time that it allowed for it ends it, and does so also when
+ * the client, whose own clock may be ahead, has left by then.
+ */
+function endOnTimeout(process: GuestProcess, timeoutMs: number | undefined, clock: Clock): void {
+  if (timeoutMs === undefined) return;
+  const timer = clock.after(timeoutMs, () => process.signal("SIGKILL"));
+  void process.finished.then(() => timer[Symbol.dispose]());
 }
 
 async function streamInput(requests: AsyncIterable<StreamInputRequest>, table: ProcessTable): Promise<void> {

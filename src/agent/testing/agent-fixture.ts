@@ -1,6 +1,8 @@
 import { type Client, createClient } from "@connectrpc/connect";
+import { userInfo } from "node:os";
+import { dirname } from "node:path";
 import { buffer } from "node:stream/consumers";
-import { AgentClient } from "../agent-client.ts";
+import { AgentClient, type AgentSettings } from "../agent-client.ts";
 import type { AgentChannel } from "../channel.ts";
 import { channelTransport } from "../channel-transport.ts";
 import type { GuestAnswer, GuestRequest } from "../exchange.ts";
@@ -18,7 +20,18 @@ export class AgentFixture implements AsyncDisposable {
 
   static async start(options: LocalAgentOptions = {}): Promise<AgentFixture> {
     const agent = await LocalAgent.start(options);
-    return new AgentFixture(agent, await agent.connect(AbortSignal.timeout(20_000)));
+    const fixture = new AgentFixture(agent, await agent.connect(patience()));
+    await fixture.init();
+    return fixture;
+  }
+
+  /** Login shells find no profile in an empty home: what this host's user has there is no part of a test. */
+  async init(more: Partial<AgentSettings> = {}): Promise<void> {
+    const { username: defaultUser } = userInfo();
+    const bootId = "0b29aa0e-1111-4111-8111-0123456789ab";
+    const common = { nowMs: Date.now(), entropy: Buffer.alloc(64, 1), hostname: "i0", defaultUser, bootId };
+    const envVars = { HOME: dirname(this.agent.channelPath), ...more.envVars };
+    await this.client.init({ ...common, ...more, envVars }, patience());
   }
 
   private constructor(agent: LocalAgent, channel: AgentChannel) {
