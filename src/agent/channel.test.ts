@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { dirname } from "node:path";
 import { Readable } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
@@ -96,7 +97,7 @@ describe("AgentChannel", () => {
     body.push("half");
     const headers = { "content-type": "application/octet-stream" };
     const waiting = fixture.channel.request(
-      { method: "POST", path: "/files?path=/tmp/larder-never-written-whole", headers, body },
+      { method: "POST", path: `/files?path=${dirname(fixture.agent.channelPath)}/half`, headers, body },
       patience(),
     );
     setImmediate(() => body.destroy());

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect } from "node:net";
+import { dirname } from "node:path";
 import { Readable } from "node:stream";
 import { after, before, describe, it } from "node:test";
 import { systemClock } from "../base/clock.ts";
@@ -77,7 +78,8 @@ describe("AgentChannel.connect", () => {
     const channel = await agent.connect(patience(), { secret });
     const headers = { "content-type": "application/octet-stream" };
     const body = new Readable({ read() {} });
-    const waiting = channel.request({ method: "POST", path: "/files?path=x", headers, body }, patience());
+    const path = `/files?path=${dirname(agent.channelPath)}/x`;
+    const waiting = channel.request({ method: "POST", path, headers, body }, patience());
     const rejected = assert.rejects(waiting, (error) => Failure.is(error, "unavailable"));
     await health(channel);
     await agent[Symbol.asyncDispose]();
