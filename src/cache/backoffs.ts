@@ -31,6 +31,11 @@ export class Backoffs {
     this.#random = random;
   }
 
+  /** True while `object` is left alone. */
+  isActive(object: string): boolean {
+    return (this.#objects.get(object)?.until ?? 0) > this.#clock.monotonic();
+  }
+
   /** Resolves when `object` may be asked for again. */
   async wait(object: string, signal: AbortSignal): Promise<void> {
     const backoff = this.#objects.get(object);

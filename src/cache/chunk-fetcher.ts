@@ -13,8 +13,12 @@ type Landed = Uint8Array | undefined;
 
 /** One request under way: some neighbouring chunks, each with those who wait for it. */
 interface ChunkFlight {
+  /** The chunk that it set out for; the others travel along. */
+  readonly asked: number;
   readonly first: number;
   readonly count: number;
+  /** The chunk that comes next: when the flight fails, the one it failed at. */
+  next: number;
   readonly controller: AbortController;
   readonly landings: Map<number, PromiseWithResolvers<Landed>>;
   readonly down: Promise<void>;
@@ -63,8 +67,13 @@ export class ChunkFetcher {
         continue;
       }
       const flight = this.#flights.get(chunk) ?? this.#depart(chunk);
-      if (!flight.controller.signal.aborted) return this.#board(flight, chunk, signal);
-      await abortable(flight.down, signal);
+      if (flight.controller.signal.aborted) {
+        await abortable(flight.down, signal);
+        continue;
+      }
+      const landed = await this.#board(flight, chunk, signal);
+      // Neither bytes nor a bit: a bad neighbour ended the flight, which is no failure of this chunk.
+      if (landed !== undefined || this.#file.isAtHand(chunk)) return landed;
     }
   }
 
@@ -95,7 +104,10 @@ export class ChunkFetcher {
   /** A request for `chunk` and its neighbours in the same 4 MiB that are neither at hand nor under way. */
   #depart(chunk: number): ChunkFlight {
     const wanted = (index: number) =>
-      !this.#file.isAtHand(index) && !this.#file.isSuspect(index) && !this.#flights.has(index);
+      !this.#file.isAtHand(index) &&
+      !this.#file.isSuspect(index) &&
+      !this.#flights.has(index) &&
+      !this.#tools.backoffs.isActive(this.#nameOf(index));
     const group = Math.floor(chunk / requestChunksMax) * requestChunksMax;
     const end = Math.min(group + requestChunksMax, this.#file.index.chunkCount);
     let first = chunk;
@@ -112,8 +124,10 @@ export class ChunkFetcher {
     }
     const down = Promise.withResolvers<void>();
     const flight: ChunkFlight = {
+      asked: chunk,
       first,
       count,
+      next: first,
       controller,
       landings,
       down: down.promise,
@@ -131,12 +145,15 @@ export class ChunkFetcher {
     const started = this.#tools.clock.monotonic();
     try {
       await this.#tools.backoffs.wait(this.#object, signal);
+      await this.#tools.backoffs.wait(this.#nameOf(flight.asked), signal);
       await this.#receive(flight, signal);
       this.#tools.backoffs.clear(this.#object);
     } catch (error) {
       const failure = Failure.from(signal.aborted ? signal.reason : error);
       if (!signal.aborted) {
-        this.#tools.backoffs.failed(this.#object, failure);
+        const bad = failure.code === "corrupt";
+        this.#tools.backoffs.failed(bad ? this.#nameOf(flight.next) : this.#object, failure);
+        if (bad) this.#askAgain(flight);
         this.#tools.reportFailure(this.#file.index, this.#object, failure, started);
       }
       this.#forget(flight);
@@ -155,11 +172,13 @@ export class ChunkFetcher {
     const chunks = this.#source.read({ build, artifact, firstChunk, count }, signal)[Symbol.asyncIterator]();
     try {
       for (let next = firstChunk; next < firstChunk + count; next++) {
+        flight.next = next;
         const step = await abortable(chunks.next(), signal);
         if (step.done === true || step.value.index !== next) {
           throw new Failure("corrupt", `the source gave no chunk ${next}`);
         }
-        const landed = await this.#keep(next, step.value.bytes, room);
+        const landed = await this.#keep(next, step.value.bytes, room, signal);
+        this.#tools.backoffs.clear(this.#nameOf(next));
         this.#flights.delete(next);
         flight.landings.get(next)?.resolve(landed);
       }
@@ -170,13 +189,19 @@ export class ChunkFetcher {
   }
 
   /** A disk that is full or failing degrades to passing through. */
-  async #keep(chunk: number, bytes: Uint8Array, room: Reservation | undefined): Promise<Landed> {
+  async #keep(
+    chunk: number,
+    bytes: Uint8Array,
+    room: Reservation | undefined,
+    signal: AbortSignal,
+  ): Promise<Landed> {
     if (room !== undefined && !this.#file.sealed) {
       try {
-        await this.#file.write(chunk, bytes);
+        await this.#file.write(chunk, bytes, signal);
         room.keep(bytes.length);
         return undefined;
       } catch (error) {
+        signal.throwIfAborted();
         this.#tools.diskTrouble(Failure.from(error));
       }
     }
@@ -213,6 +238,17 @@ export class ChunkFetcher {
     });
     if (!good) this.#tools.meter.count("larder_corrupt_chunks_total", { source: "shelf" });
     this.#room.adjust(-(await this.#file.settleSuspect(chunk, good)));
+  }
+
+  /** A bad chunk fails alone: those who wait for its neighbours set out again at once (C5, C7). */
+  #askAgain(flight: ChunkFlight): void {
+    this.#forget(flight);
+    for (const [chunk, landing] of flight.landings) if (chunk !== flight.next) landing.resolve(undefined);
+  }
+
+  /** For pauses: a bad chunk must not slow the rest of its pack (C7). */
+  #nameOf(chunk: number): string {
+    return `${this.#object} chunk ${chunk}`;
   }
 
   #forget(flight: ChunkFlight): void {

@@ -1,6 +1,7 @@
 import { readSync } from "node:fs";
 import { chmod, type FileHandle, open, rm } from "node:fs/promises";
 import { Failure } from "../base/failure.ts";
+import { punchHole } from "../base/punch-hole.ts";
 import { dataRanges } from "../base/sparse-file.ts";
 import { chunkBytes, type ImageArtifact } from "../build/artifact.ts";
 import type { ArtifactIndex } from "../build/artifact-index.ts";
@@ -17,6 +18,8 @@ export interface ChunkFileOptions {
   readonly suspect: boolean;
   /** The memfile was sealed before. */
   readonly sealed: boolean;
+  /** Told of bytes that the disk had taken and then did not keep. */
+  readonly onLost: (bytes: number, failure: Failure) => void;
 }
 
 /**
@@ -33,6 +36,7 @@ export class ChunkFile {
   readonly present: Bitmap;
   readonly #suspect: Bitmap;
   readonly #journal: Journal;
+  readonly #onLost: ChunkFileOptions["onLost"];
   #file: FileHandle;
   #sealed: boolean;
   #wasSealed: boolean;
@@ -44,6 +48,7 @@ export class ChunkFile {
     this.path = options.path;
     this.index = options.index;
     this.#journal = options.journal;
+    this.#onLost = options.onLost;
     this.#file = file;
     this.#sealed = options.sealed && !options.suspect;
     this.#wasSealed = options.sealed;
@@ -56,11 +61,10 @@ export class ChunkFile {
 
   /** Opens the file, or makes it. Ranges that the journal does not explain are freed (C21). */
   static async open(options: ChunkFileOptions): Promise<ChunkFile> {
-    if (options.sealed) await chmod(options.path, 0o600).catch(() => {});
-    const file = await create(options.path, options.index.storageBytes);
-    const chunks = new ChunkFile(options, file);
-    if (chunks.#sealed) await chmod(options.path, 0o444);
-    if (options.suspect) await chunks.#freeUnexplained();
+    // Nobody may write a sealed file, this program neither: somebody may have it mapped (C28).
+    if (options.sealed) return new ChunkFile(options, await open(options.path, "r"));
+    const chunks = new ChunkFile(options, await create(options.path, options.index.storageBytes));
+    if (options.suspect) chunks.#freeUnexplained();
     return chunks;
   }
 
@@ -81,6 +85,11 @@ export class ChunkFile {
     return this.present.has(chunk) || this.index.chunk(chunk).zero;
   }
 
+  /** Something of it is still to be verified. */
+  get hasSuspects(): boolean {
+    return this.#suspect[Symbol.iterator]().next().done !== true;
+  }
+
   isSuspect(chunk: number): boolean {
     return this.#suspect.has(chunk);
   }
@@ -94,9 +103,13 @@ export class ChunkFile {
     }
   }
 
-  /** Writes a verified chunk and sets its bit; it is kept once `durable` resolves (C12). */
-  async write(chunk: number, bytes: Uint8Array): Promise<void> {
+  /**
+   * Writes a verified chunk and sets its bit; it is kept once `durable` resolves (C12). When `signal` aborts, the
+   * flight that brought it is dying: then no bit is set, whatever became of the write (C4).
+   */
+  async write(chunk: number, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
     await this.#retiring;
+    signal.throwIfAborted();
     if (this.#sealed) throw new Failure("internal", `${this.path} is sealed`);
     for (let done = 0; done < bytes.length; ) {
       const { bytesWritten } = await this.#file.write(
@@ -107,6 +120,8 @@ export class ChunkFile {
       );
       done += bytesWritten;
     }
+    if (signal.aborted) this.#free(chunk);
+    signal.throwIfAborted();
     this.#suspect.delete(chunk);
     this.present.add(chunk);
     this.#unsynced.push(chunk);
@@ -115,9 +130,12 @@ export class ChunkFile {
     this.#syncing.catch(() => {});
   }
 
-  /** Resolves when all that was written is synced and journalled. */
+  /** Resolves when all that was written is synced and journalled. Rejects when the disk refuses. */
   async durable(): Promise<void> {
-    while (this.#syncing !== undefined) await this.#syncing;
+    while (this.#syncing !== undefined || this.#unsynced.length > 0) {
+      this.#syncing ??= this.#sync();
+      await this.#syncing;
+    }
   }
 
   /**
@@ -191,17 +209,44 @@ export class ChunkFile {
       while (this.#unsynced.length > 0) {
         const chunks = this.#unsynced;
         this.#unsynced = [];
-        await this.#file.datasync();
+        await this.#file.datasync().catch((error: unknown) => this.#lose(chunks, Failure.from(error)));
         const { build, artifact } = this.index;
-        await this.#journal.append({ type: "chunks", build, artifact, ranges: rangesOf(chunks) });
+        const ranges = rangesOf(chunks);
+        await this.#journal.append({ type: "chunks", build, artifact, ranges }).catch((error: unknown) => {
+          this.#unsynced.push(...chunks); // not kept yet: the next one who needs it kept tries again
+          throw error;
+        });
       }
     } finally {
       this.#syncing = undefined;
     }
   }
 
+  /** After a failed sync the system may have dropped what it was to write: none of it may be read any more. */
+  #lose(chunks: readonly number[], failure: Failure): never {
+    const there = chunks.filter((chunk) => this.present.has(chunk));
+    for (const chunk of there) {
+      this.present.delete(chunk);
+      this.#free(chunk);
+    }
+    this.#onLost(
+      there.reduce((sum, chunk) => sum + this.#bytesOf(chunk), 0),
+      failure,
+    );
+    throw failure;
+  }
+
+  /** Gives the space of a chunk back; a file system that cannot keeps it until the build is evicted. */
+  #free(chunk: number): void {
+    try {
+      punchHole(this.#file.fd, chunk * chunkBytes, this.#bytesOf(chunk));
+    } catch {
+      // Nothing reads it: its bit is not set.
+    }
+  }
+
   /** Writes that a crash cut off before their journal record are holes again afterwards. */
-  async #freeUnexplained(): Promise<void> {
+  #freeUnexplained(): void {
     const strangers = new Set<number>();
     for (const { offset, length } of dataRanges(this.#file.fd, this.index.storageBytes)) {
       const last = Math.floor((offset + length - 1) / chunkBytes);
@@ -209,7 +254,7 @@ export class ChunkFile {
         if (!this.#suspect.has(chunk)) strangers.add(chunk);
       }
     }
-    for (const chunk of strangers) await punchHole(this.#file, chunk * chunkBytes, this.#bytesOf(chunk));
+    for (const chunk of strangers) this.#free(chunk);
   }
 }
 
@@ -220,11 +265,6 @@ async function create(path: string, bytes: number): Promise<FileHandle> {
   });
   if ((await file.stat()).size !== bytes) await file.truncate(bytes);
   return file;
-}
-
-/** Node has no fallocate: zeros take the place of the stranger's bytes, and the file system may keep the blocks. */
-async function punchHole(file: FileHandle, offset: number, bytes: number): Promise<void> {
-  await file.write(Buffer.alloc(bytes), 0, bytes, offset);
 }
 
 /** Chunk numbers as pairs of first and count. */

@@ -7,6 +7,9 @@ import type { OpenImage } from "./residence.ts";
 /** Chunks that one read may bring to the shelf at once. */
 const wantsAtOnce = 64;
 
+/** Runs a read on behalf of a lease: given up when the lease ends, which waits for it. */
+export type During = <T>(read: (signal: AbortSignal) => Promise<T>, signal: AbortSignal) => Promise<T>;
+
 /**
  * An image as a block device: the index says which build holds each piece, the shelves of those builds give it,
  * and what is missing is fetched when it is read.
@@ -16,12 +19,19 @@ export class ImageDevice implements BlockDevice {
   readonly #index: ArtifactIndex;
   readonly #imageOf: (build: string) => OpenImage;
   readonly #checkOpen: () => void;
+  readonly #during: During;
 
-  constructor(index: ArtifactIndex, imageOf: (build: string) => OpenImage, checkOpen: () => void) {
+  constructor(
+    index: ArtifactIndex,
+    imageOf: (build: string) => OpenImage,
+    checkOpen: () => void,
+    during: During,
+  ) {
     this.bytes = index.deviceBytes;
     this.#index = index;
     this.#imageOf = imageOf;
     this.#checkOpen = checkOpen;
+    this.#during = during;
   }
 
   readNow(offset: number, into: Uint8Array): boolean {
@@ -33,7 +43,11 @@ export class ImageDevice implements BlockDevice {
     return true;
   }
 
-  async read(offset: number, into: Uint8Array, signal: AbortSignal): Promise<void> {
+  read(offset: number, into: Uint8Array, signal: AbortSignal): Promise<void> {
+    return this.#during((signal) => this.#read(offset, into, signal), signal);
+  }
+
+  async #read(offset: number, into: Uint8Array, signal: AbortSignal): Promise<void> {
     for (const piece of this.#pieces(offset, into.length)) {
       const part = into.subarray(piece.offset - offset, piece.offset - offset + piece.length);
       await this.#readPiece(piece, part, signal);
@@ -79,14 +93,21 @@ export class ImageDevice implements BlockDevice {
   async #readPiece(piece: Piece, into: Uint8Array, signal: AbortSignal): Promise<void> {
     this.#checkOpen();
     if (piece.build === null) return void into.fill(0);
-    const { fetcher } = this.#imageOf(piece.build);
+    const { fetcher, file } = this.#imageOf(piece.build);
     const first = Math.floor(piece.storageOffset / chunkBytes);
     const last = Math.floor((piece.storageOffset + piece.length - 1) / chunkBytes);
     for (let from = first; from <= last; from += wantsAtOnce) {
       const chunks = Array.from({ length: Math.min(wantsAtOnce, last - from + 1) }, (_, i) => from + i);
       const landed = await Promise.all(chunks.map((chunk) => fetcher.want(chunk, signal)));
       this.#checkOpen();
-      for (const [i, chunk] of chunks.entries()) this.#copyChunk(piece, chunk, landed[i], into);
+      for (const [i, chunk] of chunks.entries()) {
+        let passedThrough = landed[i];
+        // While the others were waited for, the disk may have lost this one again.
+        while (passedThrough === undefined && !file.isAtHand(chunk)) {
+          passedThrough = await fetcher.want(chunk, signal);
+        }
+        this.#copyChunk(piece, chunk, passedThrough, into);
+      }
     }
   }
 

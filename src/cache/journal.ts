@@ -10,7 +10,8 @@ import type { ImageArtifact } from "../build/artifact.ts";
  */
 export type JournalRecord =
   | { readonly type: "open" }
-  | { readonly type: "clean" }
+  /** `suspect` names the builds of which something was still to be verified: an orderly end proves nothing (C22). */
+  | { readonly type: "clean"; readonly suspect?: readonly string[] }
   | { readonly type: "build"; readonly build: string; readonly manifestDigest: string }
   | {
       readonly type: "chunks";

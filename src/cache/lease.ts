@@ -2,7 +2,7 @@ import type { BlockDevice } from "../base/block-device.ts";
 import { Failure } from "../base/failure.ts";
 import { type Artifact, type FileArtifact, type ImageArtifact, imageArtifacts } from "../build/artifact.ts";
 import { artifactsOf, type InputName, type Manifest } from "../build/manifest.ts";
-import { ImageDevice } from "./image-device.ts";
+import { type During, ImageDevice } from "./image-device.ts";
 import type { OpenImage, Residence } from "./residence.ts";
 
 /** A claim on a residence. While it is held, nothing of the build leaves the shelf. Disposing twice is harmless. */
@@ -39,7 +39,9 @@ export class HeldLease implements Lease {
   readonly since: number;
   readonly #options: LeaseOptions;
   readonly #ancestors = new Map<string, Promise<HeldLease>>();
-  #ended = false;
+  readonly #over = new AbortController();
+  readonly #reads = new Set<Promise<unknown>>();
+  #ending: Promise<void> | undefined;
 
   constructor(options: LeaseOptions) {
     this.#options = options;
@@ -90,7 +92,7 @@ export class HeldLease implements Lease {
     };
     images.set(this.build, this.residence.image(artifact));
     for (const [build, lease] of this.#opened) images.set(build, lease.residence.image(artifact));
-    return new ImageDevice(index, imageOf, () => this.#checkHeld());
+    return new ImageDevice(index, imageOf, () => this.#checkHeld(), this.#during);
   }
 
   file(artifact: FileArtifact, signal: AbortSignal): Promise<string> {
@@ -109,13 +111,32 @@ export class HeldLease implements Lease {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#ended) return;
-    this.#ended = true;
+    this.#ending ??= this.#end();
+    await this.#ending;
+  }
+
+  /** Only after no read of its is under way (C15): they are given up, and waited for. */
+  async #end(): Promise<void> {
+    this.#over.abort(
+      new Failure("cancelled", `the lease of ${this.holder} on build ${this.build} has ended`),
+    );
+    await Promise.allSettled(this.#reads);
     await this.#options.end(this);
     for (const ancestor of this.#ancestors.values()) {
       await ancestor.then((lease) => lease[Symbol.asyncDispose]()).catch(() => {});
     }
   }
+
+  readonly #during: During = async (read, signal) => {
+    this.#checkHeld();
+    const reading = read(AbortSignal.any([signal, this.#over.signal]));
+    this.#reads.add(reading);
+    try {
+      return await reading;
+    } finally {
+      this.#reads.delete(reading);
+    }
+  };
 
   /** Leases on ancestors whose image is open. */
   readonly #opened = new Map<string, HeldLease>();
@@ -142,7 +163,7 @@ export class HeldLease implements Lease {
   }
 
   #checkHeld(): void {
-    if (this.#ended)
+    if (this.#ending !== undefined)
       throw new Failure("internal", `the lease of ${this.holder} on build ${this.build} has ended`);
   }
 }

@@ -18,6 +18,8 @@ export interface Remembered {
   readonly blobs: ReadonlyMap<string, number>;
   /** The last run ended in order: what was kept need not be verified again. */
   readonly clean: boolean;
+  /** Builds of which something has not been verified since an unclean stop, however the last run ended. */
+  readonly suspect: ReadonlySet<string>;
 }
 
 /** Adds up the records of a journal. Pure. */
@@ -29,8 +31,10 @@ export function replay(records: readonly JournalRecord[]): Remembered {
     else if (record.type === "blobGone") blobs.delete(record.digest);
     else if ("build" in record) apply(builds, record);
   }
-  const clean = records.length === 0 || records.at(-1)?.type === "clean";
-  return { builds, blobs, clean };
+  const last = records.at(-1);
+  const clean = last === undefined || last.type === "clean";
+  const suspect = new Set(last?.type === "clean" ? last.suspect : builds.keys());
+  return { builds, blobs, clean, suspect };
 }
 
 function apply(builds: Map<string, MutableBuild>, record: Extract<JournalRecord, { build: string }>): void {

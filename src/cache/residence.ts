@@ -139,6 +139,16 @@ export class Residence {
     return kept;
   }
 
+  /** Something that is kept of it is still to be verified (C22). */
+  get isSuspect(): boolean {
+    const { kept, suspect } = this.#options;
+    const doubtful = (artifact: ImageArtifact) => {
+      const open = this.#images.get(artifact);
+      return open === undefined ? (kept.chunks.get(artifact)?.size ?? 0) > 0 : open.file.hasSuspects;
+    };
+    return suspect && imageArtifacts.some(doubtful);
+  }
+
   get isSealed(): boolean {
     return this.#images.get("memfile")?.file.sealed ?? this.#options.kept.sealed;
   }
@@ -202,7 +212,15 @@ export class Residence {
       kept: kept.chunks.get(artifact) ?? [],
       suspect,
       sealed: artifact === "memfile" && kept.sealed,
+      onLost: (bytes, failure) => {
+        room.adjust(-bytes);
+        tools.diskTrouble(failure);
+      },
     });
+    if (signal.aborted) {
+      await file.close(); // whoever comes next opens one of their own, and this one would be nobody's
+      throw signal.reason;
+    }
     indexes.set(index);
     const image: OpenImage = { index, file, fetcher: new ChunkFetcher({ file, source, room, tools }) };
     this.#images.set(artifact, image);
@@ -235,14 +253,20 @@ async function fetchAll(
   const missing: number[] = [];
   for (let chunk = 0; chunk < file.index.chunkCount; chunk++) if (!file.isAtHand(chunk)) missing.push(chunk);
   // Looked for as a whole first, so that two files that both do not fit cannot each hold half of the room.
-  (await room.reserve(missing.length * chunkBytes, what, signal))[Symbol.dispose]();
+  const bytes = missing.length * chunkBytes;
+  (await room.reserve(bytes, what, signal))[Symbol.dispose]();
   let next = 0;
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
   const work = async () => {
     for (let at = next++; at < missing.length; at = next++) {
       const passedThrough = await fetcher.want(missing[at] ?? 0, either);
-      if (passedThrough !== undefined) throw new Failure("exhausted", `${what} does not fit on the shelf`);
+      if (passedThrough !== undefined) {
+        throw new Failure(
+          "exhausted",
+          `${what} needs ${bytes} bytes, and the shelf's disk does not take them`,
+        );
+      }
     }
   };
   const workers = Array.from({ length: wholeFileWorkers * requestChunksMax }, work);

@@ -111,6 +111,29 @@ describe("a restart", () => {
       assert.equal(world.logged.length, 0, "a mismatch is no error");
     }));
 
+  it("C22: what was not verified yet after an unclean stop is not believed because a later stop was clean", () =>
+    CacheWorld.run(async (world) => {
+      const { build, rootfs } = await world.publish({ chunks: 6 });
+      {
+        await using cache = await world.open();
+        await readRootfs(cache, build, rootfs.length);
+      }
+      await pretendKilled(world);
+      {
+        await using file = await open(path.join(world.directory, "builds", build, "rootfs.data"), "r+");
+        await file.write(Buffer.from("damage"), 0, 6, 100);
+      }
+      {
+        await using _idle = await world.open();
+      }
+      {
+        await using cache = await world.open();
+        await readRootfs(cache, build, 0); // opened, and nothing of it read
+      }
+      await using cache = await world.open();
+      assert.ok((await readRootfs(cache, build, rootfs.length)).equals(rootfs));
+    }));
+
   it("C22: a memfile is verified whole after an unclean stop before it is sealed again", () =>
     CacheWorld.run(async (world) => {
       const { build, memfile = Buffer.alloc(0) } = await world.publish({ chunks: 6 });

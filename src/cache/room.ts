@@ -62,18 +62,30 @@ export class Room {
 
   /** Reserves at once or after evicting; undefined when there is no room: the caller passes its bytes through. */
   async tryReserve(bytes: number): Promise<Reservation | undefined> {
-    if (!this.fits(bytes) || (await this.#options.isCrowded())) await this.#options.makeRoom(bytes);
+    let crowded = await this.#options.isCrowded();
+    if (crowded || !this.fits(bytes)) {
+      await this.#options.makeRoom(bytes);
+      crowded = await this.#options.isCrowded();
+    }
+    return crowded ? undefined : this.#take(bytes);
+  }
+
+  /** Looks and takes in one step: nobody else can take the same room in between. */
+  #take(bytes: number): Reservation | undefined {
     if (!this.fits(bytes)) return undefined;
     this.#reservedBytes += bytes;
     return new Reservation(this, bytes);
   }
 
-  /** Waits for room. Throws `exhausted`, naming the bytes, when `signal` aborts first or it can never fit. */
+  /**
+   * Waits for room in the budget. Throws `exhausted`, naming the bytes, when `signal` aborts first or they can never
+   * fit. The floor of free space is not asked: without index and manifest nothing could be passed through either.
+   */
   async reserve(bytes: number, what: string, signal: AbortSignal): Promise<Reservation> {
     const { bytesMax } = this.#options;
     for (;;) {
       const { promise } = this.#freed;
-      const reservation = await this.tryReserve(bytes);
+      const reservation = (await this.tryReserve(bytes)) ?? this.#take(bytes);
       if (reservation !== undefined) return reservation;
       const message = `${what} needs ${bytes} bytes on the shelf, which holds ${this.#keptBytes} of ${bytesMax}`;
       if (bytes > bytesMax) throw new Failure("exhausted", message);

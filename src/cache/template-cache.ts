@@ -190,7 +190,7 @@ export class TemplateCache implements AsyncDisposable {
     if (known !== undefined) {
       const manifest = await keptManifest(build, directory, known.kept.manifestDigest);
       if (manifest !== undefined) {
-        known.residence = this.#residence(manifest, known.kept, !this.#shelf.remembered.clean);
+        known.residence = this.#residence(manifest, known.kept, this.#shelf.remembered.suspect.has(build));
         return known;
       }
       // Nothing of a build can be believed without its manifest.
@@ -259,10 +259,19 @@ export class TemplateCache implements AsyncDisposable {
     ]);
     await this.#leasesEnded();
     for (const { closing } of this.#entries.values()) await closing?.catch(ignore);
+    const suspect = this.#suspects();
     for (const { residence } of this.#entries.values()) await residence?.close(reason);
-    await this.#shelf.journal.append({ type: "clean" }).catch(ignore);
+    await this.#shelf.journal.append({ type: "clean", suspect }).catch(ignore);
     await this.#shelf.journal.close();
     this.#shelf.lock[Symbol.dispose]();
+  }
+
+  /** What the next run has to verify although this one ends in order (C22). */
+  #suspects(): string[] {
+    const { suspect } = this.#shelf.remembered;
+    const doubtful = ([build, { residence }]: [string, Entry]) =>
+      suspect.has(build) && (residence?.isSuspect ?? true);
+    return [...this.#entries].filter(doubtful).map(([build]) => build);
   }
 
   async #leasesEnded(): Promise<void> {

@@ -2,8 +2,11 @@ import type { Mutant } from "./mutant.ts";
 
 const fetching = "src/cache/fetching.test.ts";
 const leases = "src/cache/leases.test.ts";
+const badChunks = "src/cache/bad-chunks.test.ts";
+const chunkFile = "src/cache/chunk-file.test.ts";
+const closing = "src/cache/closing.test.ts";
 
-/** Promise → line that guards it → test that fails without it. */
+/** C1 to C9: how builds are fetched. */
 export const fetchingMutants: readonly Mutant[] = [
   {
     promise: "C1",
@@ -52,12 +55,12 @@ export const fetchingMutants: readonly Mutant[] = [
   },
   {
     promise: "C4",
-    change: "a dying flight waits for its source and keeps what comes",
-    file: "src/cache/chunk-fetcher.ts",
-    find: "const step = await abortable(chunks.next(), signal);",
-    replace: "const step = await chunks.next();",
-    test: fetching,
-    title: "C4: a dying flight writes nothing",
+    change: "a dying flight sets the bit of what it was writing",
+    file: "src/cache/chunk-file.ts",
+    find: "if (signal.aborted) this.#free(chunk);\n    signal.throwIfAborted();",
+    replace: "",
+    test: chunkFile,
+    title: "C4: sets no bit",
   },
   {
     promise: "C5",
@@ -76,6 +79,15 @@ export const fetchingMutants: readonly Mutant[] = [
     replace: 'this.meter.count("larder_cache_failed_fetches_total", { artifact, kind: failure.code }, 2);',
     test: fetching,
     title: "C5: when one artifact fails for good",
+  },
+  {
+    promise: "C5",
+    change: "a bad chunk fails its neighbours too",
+    file: "src/cache/chunk-fetcher.ts",
+    find: "if (bad) this.#askAgain(flight);",
+    replace: "",
+    test: badChunks,
+    title: "C5, C7: fails only",
   },
   {
     promise: "C6",
@@ -105,6 +117,15 @@ export const fetchingMutants: readonly Mutant[] = [
     title: "C7: a publish ends a not_found",
   },
   {
+    promise: "C7",
+    change: "a bad chunk slows its whole pack",
+    file: "src/cache/chunk-fetcher.ts",
+    find: "bad ? this.#nameOf(flight.next) : this.#object",
+    replace: "this.#object",
+    test: badChunks,
+    title: "C5, C7: fails only",
+  },
+  {
     promise: "C8",
     change: "who waits for a chunk is not told that its flight failed",
     file: "src/cache/chunk-fetcher.ts",
@@ -128,16 +149,7 @@ export const fetchingMutants: readonly Mutant[] = [
     file: "src/cache/template-cache.ts",
     find: "for (const { residence } of this.#entries.values()) await residence?.close(reason);",
     replace: "",
-    test: fetching,
-    title: "C9: closing aborts flights",
-  },
-  {
-    promise: "C10",
-    change: "a leased build can be evicted",
-    file: "src/cache/template-cache.ts",
-    find: "if (entry === undefined || entry.leases.size > 0) return false;",
-    replace: "if (entry === undefined) return false;",
-    test: leases,
-    title: "C10: whoever holds a lease",
+    test: closing,
+    title: "C9: of the cache",
   },
 ];

@@ -2,18 +2,31 @@ import type { Mutant } from "./mutant.ts";
 
 const reading = "src/cache/reading.test.ts";
 const leases = "src/cache/leases.test.ts";
+const badChunks = "src/cache/bad-chunks.test.ts";
+const chunkFile = "src/cache/chunk-file.test.ts";
+const closing = "src/cache/closing.test.ts";
+const floor = "src/cache/floor.test.ts";
 const restart = "src/cache/restart.test.ts";
 
-/** Promise → line that guards it → test that fails without it. */
+/** C10 to C22 and C28: how they are read, lent, kept, and found again. */
 export const keepingMutants: readonly Mutant[] = [
+  {
+    promise: "C10",
+    change: "a leased build can be evicted",
+    file: "src/cache/template-cache.ts",
+    find: "if (entry === undefined || entry.leases.size > 0) return false;",
+    replace: "if (entry === undefined) return false;",
+    test: leases,
+    title: "C10: whoever holds a lease",
+  },
   {
     promise: "C11",
     change: "chunks are not compared with their digests",
     file: "src/build/verified.ts",
     find: 'if (!good) throw corrupt(request, index, "is not what its digest says");',
     replace: "void good;",
-    test: reading,
-    title: "C11: what is corrupt",
+    test: badChunks,
+    title: "C11: of the right size",
   },
   {
     promise: "C12",
@@ -21,10 +34,19 @@ export const keepingMutants: readonly Mutant[] = [
     file: "src/cache/chunk-fetcher.ts",
     find: "flight.landings.get(next)?.resolve(landed);\n      }",
     replace:
-      "if (next < firstChunk + count - 1) continue;\n" +
-      "        for (const landing of flight.landings.values()) landing.resolve(landed);\n      }",
+      "if (next < firstChunk + count - 1) continue;" +
+      "for (const each of flight.landings.values()) each.resolve(landed);\n }",
     test: reading,
     title: "C12: a waiter is released",
+  },
+  {
+    promise: "C12",
+    change: "what the disk refused to sync is believed",
+    file: "src/cache/chunk-file.ts",
+    find: "      this.present.delete(chunk);\n      this.#free(chunk);",
+    replace: "      this.#free(chunk);",
+    test: chunkFile,
+    title: "C12: takes back",
   },
   {
     promise: "C13",
@@ -52,6 +74,15 @@ export const keepingMutants: readonly Mutant[] = [
     replace: "entry.leases.clear();",
     test: leases,
     title: "C15: N leases need N disposals",
+  },
+  {
+    promise: "C15",
+    change: "a lease ends under its reads",
+    file: "src/cache/lease.ts",
+    find: "await Promise.allSettled(this.#reads);",
+    replace: "",
+    test: closing,
+    title: "C15: of a lease",
   },
   {
     promise: "C16",
@@ -97,6 +128,15 @@ export const keepingMutants: readonly Mutant[] = [
     replace: "",
     test: leases,
     title: "C18: a memfile without room",
+  },
+  {
+    promise: "C18",
+    change: "the floor of free space is not asked",
+    file: "src/cache/room.ts",
+    find: "return crowded ? undefined : this.#take(bytes);",
+    replace: "return this.#take(bytes);",
+    test: floor,
+    title: "C18: degrades reads",
   },
   {
     promise: "C19",
@@ -153,6 +193,15 @@ export const keepingMutants: readonly Mutant[] = [
     title: "C22: a memfile is verified whole",
   },
   {
+    promise: "C22",
+    change: "a clean stop makes everything believed",
+    file: "src/cache/recovery.ts",
+    find: 'last?.type === "clean" ? last.suspect : builds.keys()',
+    replace: 'last?.type === "clean" ? [] : builds.keys()',
+    test: restart,
+    title: "C22: what was not verified yet",
+  },
+  {
     promise: "C28",
     change: "a sealed memfile can be written",
     file: "src/cache/chunk-file.ts",
@@ -169,5 +218,14 @@ export const keepingMutants: readonly Mutant[] = [
     replace: "",
     test: restart,
     title: "C22: a memfile is verified whole",
+  },
+  {
+    promise: "C28",
+    change: "a sealed file is made writable at a start",
+    file: "src/cache/chunk-file.ts",
+    find: 'if (options.sealed) return new ChunkFile(options, await open(options.path, "r"));',
+    replace: "if (options.sealed) await chmod(options.path, 0o600);",
+    test: chunkFile,
+    title: "C28: never makes",
   },
 ];

@@ -2,8 +2,9 @@ import { spawn } from "node:child_process";
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { fetchingMutants } from "./fetching-mutants.ts";
+import { keepingMutants } from "./keeping-mutants.ts";
 import type { Mutant } from "./mutant.ts";
-import { mutants } from "./mutants.ts";
 
 /**
  * Do the tests bite? Each promise of docs/semantics.md is guarded by lines of code. Here those lines are changed, one
@@ -25,9 +26,13 @@ interface Verdict {
 }
 
 const wanted = process.argv.slice(2);
-const chosen = mutants.filter(({ promise }) => wanted.length === 0 || wanted.includes(promise));
+const chosen = [...fetchingMutants, ...keepingMutants].filter(
+  ({ promise }) => wanted.length === 0 || wanted.includes(promise),
+);
 const waiting = [...chosen];
 const verdicts: Verdict[] = [];
+/** How each test ends without any mutation; run once, however many mutations it must catch. */
+const healthy = new Map<string, Promise<Outcome>>();
 await Promise.all(Array.from({ length: copiesMax }, work));
 process.exitCode = report(verdicts);
 
@@ -55,8 +60,8 @@ async function judge(copy: string, mutant: Mutant): Promise<Verdict> {
   const places = source.split(mutant.find).length - 1;
   if (places !== 1)
     return { mutant, caught: false, why: `its line is found ${places} times in ${mutant.file}` };
-  const healthy = await runTest(copy, mutant);
-  if (healthy !== "passed") return { mutant, caught: false, why: `its test ${healthy} without the mutation` };
+  const before = await outcomeBefore(copy, mutant);
+  if (before !== "passed") return { mutant, caught: false, why: `its test ${before} without the mutation` };
   await writeFile(
     file,
     source.replace(mutant.find, () => mutant.replace),
@@ -70,6 +75,13 @@ async function judge(copy: string, mutant: Mutant): Promise<Verdict> {
   }
 }
 
+function outcomeBefore(copy: string, mutant: Mutant): Promise<Outcome> {
+  const key = `${mutant.test} ${mutant.title}`;
+  const known = healthy.get(key) ?? runTest(copy, mutant);
+  healthy.set(key, known);
+  return known;
+}
+
 type Outcome = "passed" | "failed" | "did not end" | "was not found" | "could not be loaded";
 
 /** Runs the tests whose titles begin as the mutant says; a file that cannot even be loaded proves nothing. */
@@ -79,7 +91,7 @@ async function runTest(copy: string, { test, title }: Mutant): Promise<Outcome> 
   const options = ["--test", "--test-isolation=none", "--test-reporter=tap", pattern];
   const { output, killed } = await outputOf([...options, test], copy);
   if (killed) return "did not end";
-  const results = output.split("\n").filter((line) => line.includes(`ok `) && line.includes(`- ${title}`));
+  const results = output.split("\n").filter((line) => line.includes("ok ") && line.includes(`- ${title}`));
   const ran = results.filter((line) => !line.includes("# SKIP"));
   if (ran.some((line) => line.trim().startsWith("not ok"))) return "failed";
   if (ran.length > 0) return "passed";
@@ -105,7 +117,8 @@ function escaped(text: string): string {
 
 function lineOf({ mutant, caught, why }: Verdict): string {
   const { promise, change, test, title } = mutant;
-  return `${caught ? "caught  " : "SURVIVED"} ${promise} → ${change} → ${test} "${title}"${caught ? "" : `: ${why}`}`;
+  const outcome = caught ? "caught  " : "SURVIVED";
+  return `${outcome} ${promise} → ${change} → ${test} "${title}"${caught ? "" : `: ${why}`}`;
 }
 
 function report(all: readonly Verdict[]): number {
