@@ -3,7 +3,7 @@ import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { Sandbox } from "e2b";
-import { serve, sharedData } from "../machine/testing/served.ts";
+import { serve, sharedData } from "./testing/served.ts";
 
 /** Each misfortune of the bucket, done from outside to the files of a directory bucket, and taken back. */
 const misfortunes: Record<string, (file: string) => Promise<void>> = {
