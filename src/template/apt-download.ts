@@ -1,8 +1,8 @@
-import { execFile } from "node:child_process";
 import { chmod, mkdir, mkdtemp, readdir, rename, rm, symlink } from "node:fs/promises";
 import path from "node:path";
-import { promisify } from "node:util";
 import { Failure } from "../base/failure.ts";
+import { findQemu, isNewEnough } from "../machine/qemu-install.ts";
+import { unfinished } from "./cache-leftovers.ts";
 import type { DebianSources } from "./debian-sources.ts";
 import { PrivateApt } from "./private-apt.ts";
 import type { Tell } from "./progress.ts";
@@ -26,9 +26,6 @@ export interface Unpacked {
   readonly packages: readonly string[];
 }
 
-/** The oldest QEMU that can map guest memory from a file that it may not write. */
-export const qemuVersionMin = [8, 2] as const;
-
 /**
  * Sees to it that there is a QEMU: the system's when that is new enough (then this resolves to undefined),
  * else one from Debian, with those of the libraries it needs that the system lacks, unpacked in the cache.
@@ -38,12 +35,14 @@ export async function provideQemu(
   tell: Tell,
   signal: AbortSignal,
 ): Promise<Unpacked | undefined> {
-  const installed = await systemQemuVersion();
-  if (installed !== undefined && isNewEnough(installed)) {
-    tell(`QEMU ${installed} of this system`);
+  const found = await findQemu(from.cacheDirectory).catch(() => undefined);
+  if (found !== undefined && !found.binary.startsWith(path.join(from.cacheDirectory, "/"))) {
+    tell(`QEMU ${found.version} of this system`);
     return undefined;
   }
-  return provide(from, "qemu", tell, signal, async (apt) => {
+  // One that does not start lacks libraries that the system has lost since: it is fetched again, with them.
+  const keep = found !== undefined;
+  return provide({ ...from, keep }, "qemu", tell, signal, async (apt) => {
     const { version } = await apt.candidate("qemu-system-x86", signal);
     if (!isNewEnough(upstream(version))) {
       throw new Failure(
@@ -58,7 +57,7 @@ export async function provideQemu(
 /** Debian's kernel for virtual machines, unpacked in the cache: `root/boot/vmlinuz-*`, `root/lib/modules/*`. */
 export function provideKernel(from: Downloads, tell: Tell, signal: AbortSignal): Promise<Unpacked> {
   const metapackage = "linux-image-cloud-amd64";
-  return provide(from, "kernel", tell, signal, async (apt) => {
+  return provide({ ...from, keep: true }, "kernel", tell, signal, async (apt) => {
     const { version, depends } = await apt.candidate(metapackage, signal);
     const image = depends.find((name) => name.startsWith("linux-image-"));
     if (image === undefined) throw new Failure("internal", `${metapackage} ${version} names no kernel`);
@@ -108,13 +107,13 @@ interface Planned {
 }
 
 async function provide(
-  from: Downloads,
+  from: Downloads & { readonly keep: boolean },
   name: "qemu" | "kernel",
   tell: Tell,
   signal: AbortSignal,
   plan: (apt: PrivateApt) => Promise<Planned>,
 ): Promise<Unpacked> {
-  const kept = await newestKept(from.cacheDirectory, name, signal);
+  const kept = from.keep ? await newestKept(from.cacheDirectory, name, signal) : undefined;
   if (kept !== undefined && !from.refresh) {
     tell(`${name} ${kept.version}, kept from before`);
     return kept;
@@ -138,7 +137,7 @@ async function unpack(
   tell: Tell,
   signal: AbortSignal,
 ): Promise<Unpacked> {
-  const temporary = await mkdtemp(path.join(cacheDirectory, ".unpacking-"));
+  const temporary = await mkdtemp(path.join(cacheDirectory, unfinished.unpacked));
   const directory = path.join(cacheDirectory, `${name}-${version}`);
   const packages = files.map((file) => path.basename(file));
   try {
@@ -189,19 +188,6 @@ async function newestKept(
     if (facts !== undefined) return { ...facts, root: path.join(directory, "root") };
   }
   return undefined;
-}
-
-async function systemQemuVersion(): Promise<string | undefined> {
-  const { stdout } = await promisify(execFile)("qemu-system-x86_64", ["--version"]).catch(() => ({
-    stdout: "",
-  }));
-  return /version (\d+\.\d+(?:\.\d+)?)/.exec(stdout)?.[1];
-}
-
-/** Says whether a version such as `10.0.2` is at least qemuVersionMin. */
-export function isNewEnough(version: string): boolean {
-  const [major = 0, minor = 0] = version.split(".").map(Number);
-  return major > qemuVersionMin[0] || (major === qemuVersionMin[0] && minor >= qemuVersionMin[1]);
 }
 
 /** `1:10.0.2+ds-2` → `10.0.2`. */

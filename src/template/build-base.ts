@@ -8,6 +8,7 @@ import { provideInputs, qemuStep } from "./base-inputs.ts";
 import { type BaseCandidate, planBase } from "./base-plan.ts";
 import { baseRecipe, recipeDigest } from "./base-recipe.ts";
 import type { Base, BaseHost } from "./base-types.ts";
+import { removeLeftovers } from "./cache-leftovers.ts";
 import { lockCache } from "./cache-lock.ts";
 import { type DebianChoice, debianSources } from "./debian-sources.ts";
 import { FailedRestores } from "./failed-restores.ts";
@@ -50,6 +51,7 @@ export async function buildBase(options: BuildBaseOptions, signal: AbortSignal):
   }
   const onWait = (detail: string) => onProgress({ step: "waiting", detail, seconds: 0, done: false });
   using _lock = await lockCache(cacheDirectory, clock, onWait, signal);
+  await removeLeftovers(cacheDirectory, signal);
   const apt = aptOnce(cacheDirectory, () => Promise.resolve(sources), signal);
   const downloads = { cacheDirectory, apt, refresh: options.freshPackages === true };
   if (when === "if needed" && (await isOfRecipe(options, facts.recipe))) {

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promise
 import path from "node:path";
 import { formatDeb822Sources } from "./apt-sources.ts";
 import { baseRecipe, rootDiskDigest } from "./base-recipe.ts";
+import { removeAsRoot, unfinished } from "./cache-leftovers.ts";
 import type { DebianSources } from "./debian-sources.ts";
 import { makeExt4 } from "./ext4-image.ts";
 import { guestDirectory } from "./initrd.ts";
@@ -19,6 +20,8 @@ export interface RootDiskOptions {
   readonly refresh: boolean;
 }
 
+/** Also after the caller has given up. */
+const removeMsMax = 60_000;
 const uuid = "6c617264-6572-4261-a573-652064697363";
 
 /**
@@ -42,7 +45,7 @@ export async function provideRootDisk(
       return image;
     }
   }
-  const temporary = await mkdtemp(path.join(cacheDirectory, ".root-disk-"));
+  const temporary = await mkdtemp(path.join(cacheDirectory, unfinished.rootDisk));
   try {
     await make(temporary, options, tell, signal);
     await writeStamp(temporary, { digest }, signal);
@@ -50,7 +53,7 @@ export async function provideRootDisk(
     await rename(temporary, directory);
     return image;
   } finally {
-    await remove([temporary], AbortSignal.timeout(60_000));
+    await removeAsRoot([temporary], AbortSignal.timeout(removeMsMax));
   }
 }
 
@@ -78,11 +81,7 @@ async function make(
   const { diskBytes, journalMib } = baseRecipe;
   const image = path.join(directory, "rootfs.ext4");
   await makeExt4({ source: root, image, bytes: diskBytes, journalMib, uuid, asRoot: true }, signal);
-  await remove([root, sources], signal);
-}
-
-async function remove(places: readonly string[], signal: AbortSignal): Promise<void> {
-  await runCommand("rm", ["-rf", "--one-file-system", ...places], { asRoot: true }, signal);
+  await removeAsRoot([root, sources], signal);
 }
 
 interface Places {

@@ -23,7 +23,8 @@ const lastLinesMax = 6;
 /**
  * Runs a program to its end and returns what it printed on standard output.
  * Throws `not_found` when there is no such program, `internal` with its last words when it fails;
- * when the signal aborts, the program gets SIGTERM and the signal's reason is thrown once it has ended.
+ * when the signal aborts, it and what it started are killed, and the signal's reason is thrown once all have ended.
+ * Some programs (mmdebstrap) would pay no heed to a gentler signal, or to one sent to them alone.
  */
 export async function runCommand(
   command: string,
@@ -36,6 +37,7 @@ export async function runCommand(
   const [program, programArgs] = options.asRoot === true ? asRoot(command, args) : [command, args];
   const child = spawn(program, programArgs, {
     env,
+    detached: true, // Its process group is its own, so that it can be killed whole.
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
   const lastLines: string[] = [];
@@ -51,7 +53,7 @@ export async function runCommand(
   // A program that does not read its input ends early, which is its own affair: its exit code tells.
   child.stdin.on("error", () => {});
   child.stdin.end(options.input ?? "");
-  const stop = () => child.kill("SIGTERM");
+  const stop = () => killGroup(child.pid);
   signal.addEventListener("abort", stop, { once: true });
   try {
     const ended = await endOf(child, command);
@@ -60,6 +62,15 @@ export async function runCommand(
     return Buffer.concat(output);
   } finally {
     signal.removeEventListener("abort", stop);
+  }
+}
+
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // It has ended by itself.
   }
 }
 
