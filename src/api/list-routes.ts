@@ -2,7 +2,9 @@ import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { errorBody } from "./error-answers.ts";
 import { listQuery, metadataOf, pageSandboxesMax, runningQuery, toFilter } from "./list-query.ts";
-import type { SandboxFilter, SandboxService, SandboxView } from "./ports.ts";
+import type { SandboxService } from "./ports.ts";
+import type { SandboxView } from "../sandbox/sandbox-view.ts";
+import type { SandboxFilter } from "../sandbox/sandboxes.ts";
 import { listedSandbox, toListed } from "./sandbox-views.ts";
 
 /** Lists of sandboxes: pages for the clients of today, everything at once for the oldest ones. */

@@ -1,58 +1,12 @@
 import type { Readable, Duplex } from "node:stream";
+import type { CreateRequest } from "../sandbox/create-request.ts";
+import type { SandboxView } from "../sandbox/sandbox-view.ts";
+import type { SandboxFilter, SandboxPage } from "../sandbox/sandboxes.ts";
 
 /**
  * What the API needs of the rooms below it, and nothing more. `sandbox/` and `template/` offer more than this;
  * the fakes of the tests offer exactly this.
  */
-
-export interface CreateSandbox {
-  /** Id, name, or name:tag of a template. */
-  readonly template: string;
-  readonly timeoutMs: number;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly envs: Readonly<Record<string, string>>;
-  /** Whether the agent asks for an access token. */
-  readonly secure: boolean;
-  readonly allowInternet: boolean;
-}
-
-export interface SandboxView {
-  readonly id: string;
-  readonly templateId: string;
-  /** The template's name, if it has one. */
-  readonly alias?: string;
-  readonly metadata: Readonly<Record<string, string>>;
-  /** Milliseconds since the epoch. */
-  readonly startedAt: number;
-  readonly endAt: number;
-  readonly state: "running" | "paused";
-  readonly cpuCount: number;
-  readonly memoryMb: number;
-  readonly diskMb: number;
-  readonly agentVersion: string;
-  /** Missing when the sandbox was made without `secure`. */
-  readonly accessToken?: string;
-  readonly allowInternet: boolean;
-}
-
-export interface SandboxFilter {
-  /** All of these pairs must be there. */
-  readonly metadata?: Readonly<Record<string, string>>;
-  readonly states?: readonly SandboxView["state"][];
-  /** Milliseconds since the epoch, inclusive. */
-  readonly startedAfter?: number;
-  /** Id or name. */
-  readonly template?: string;
-  readonly order: "asc" | "desc";
-  readonly limit: number;
-  /** What a former page gave as `next`. */
-  readonly after?: string;
-}
-
-export interface SandboxPage {
-  readonly sandboxes: readonly SandboxView[];
-  readonly next?: string;
-}
 
 /** A request or an answer of the agent in the guest. */
 export type HeaderFields = Record<string, string | string[]>;
@@ -79,7 +33,7 @@ export interface GuestChannel {
 /** All that name an id throw `not_found` when there is no such sandbox. */
 export interface SandboxService {
   /** Resolves when the sandbox can be used; aborting leaves nothing behind. */
-  create(request: CreateSandbox, signal: AbortSignal): Promise<SandboxView>;
+  create(request: CreateRequest, signal: AbortSignal): Promise<SandboxView>;
   get(id: string): Promise<SandboxView>;
   list(filter: SandboxFilter): Promise<SandboxPage>;
   /** Extends the life to at least `timeoutMs` from now; never shortens it. */

@@ -9,7 +9,9 @@ import { clientSignal } from "./client-signal.ts";
 import { sandboxIdOf } from "./destination.ts";
 import { errorBody } from "./error-answers.ts";
 import { noFields } from "./fields.ts";
-import type { CreateSandbox, SandboxService, SandboxView } from "./ports.ts";
+import type { SandboxService } from "./ports.ts";
+import type { CreateRequest } from "../sandbox/create-request.ts";
+import type { SandboxView } from "../sandbox/sandbox-view.ts";
 import { connectBody, type CreateBody, createBody, refreshBody, timeoutBody } from "./sandbox-bodies.ts";
 import { sandboxDetail, startedSandbox, toDetail, toStarted } from "./sandbox-views.ts";
 
@@ -87,7 +89,7 @@ async function create(
   options: SandboxRoutesOptions,
 ): Promise<SandboxView> {
   const { clock, startMsMax, sandboxes, logger } = options;
-  const request: CreateSandbox = {
+  const request: CreateRequest = {
     template: body.templateID,
     timeoutMs: body.timeout * 1000,
     metadata: body.metadata ?? {},
@@ -95,8 +97,17 @@ async function create(
     secure: body.secure,
     allowInternet: body.allow_internet_access ?? true,
   };
-  using limit = deadline(clock, startMsMax, "starting the sandbox", clientSignal(reply.raw));
+  const client = clientSignal(reply.raw);
+  using limit = deadline(clock, startMsMax, "starting the sandbox", client);
   const view = await sandboxes.create(request, limit.signal);
+  // Nobody knows of a sandbox whose client leaves before it has the answer.
+  const forget = () => {
+    sandboxes.kill(view.id).catch((error: unknown) => {
+      logger.warn({ sandbox: view.id, error }, "a sandbox that nobody knows of could not be ended");
+    });
+  };
+  if (client.aborted) forget();
+  else client.addEventListener("abort", forget, { once: true });
   if (request.allowInternet) {
     logger.info({ sandbox: view.id }, "internet access was asked for: guests have no network yet");
   }

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { SandboxView } from "./ports.ts";
+import type { SandboxView } from "../sandbox/sandbox-view.ts";
 
 /**
  * Says who served a sandbox, which here is always the one daemon. The oldest clients build ids and host names from it,

@@ -18,6 +18,15 @@ describe("measured", () => {
     assert.equal(meter.sum("larder_fetches_total"), 2);
   });
 
+  it("counts a fetch as ok when its reader stops at the last chunk", async () => {
+    const meter = new MemoryMeter();
+    let left = fourChunks.count;
+    for await (const _chunk of measured(numberedSource(), meter).read(fourChunks, never))
+      if (--left === 0) break;
+    assert.equal(meter.get("larder_fetches_total", { source: "numbers", outcome: "ok" }), 1);
+    assert.equal(meter.sum("larder_fetches_total"), 1);
+  });
+
   it("counts what nobody wanted any more as abandoned, not as a failure", async () => {
     const meter = new MemoryMeter();
     for await (const _chunk of measured(numberedSource(), meter).read(fourChunks, never)) break;

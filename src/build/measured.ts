@@ -9,12 +9,14 @@ export function measured(source: ChunkSource, meter: Meter): ChunkSource {
     name: source.name,
     async *read(request, signal) {
       let outcome = "abandoned";
+      let missing = request.count;
       try {
         for await (const chunk of source.read(request, signal)) {
           meter.count("larder_fetched_bytes_total", labels, chunk.bytes.length);
+          missing -= 1;
+          if (missing === 0) outcome = "ok"; // a reader that has all it asked for need not ask for the end
           yield chunk;
         }
-        outcome = "ok";
       } catch (error) {
         outcome = signal.aborted ? "abandoned" : Failure.from(error).code;
         throw error;

@@ -168,7 +168,7 @@ export class ChunkFetcher {
   async #receive(flight: ChunkFlight, signal: AbortSignal): Promise<void> {
     const { build, artifact } = this.#file.index;
     const { first: firstChunk, count } = flight;
-    using room = await this.#reserve(count * chunkBytes);
+    using room = await this.#room.tryReserve(count * chunkBytes);
     const chunks = this.#source.read({ build, artifact, firstChunk, count }, signal)[Symbol.asyncIterator]();
     try {
       for (let next = firstChunk; next < firstChunk + count; next++) {
@@ -207,10 +207,6 @@ export class ChunkFetcher {
     }
     this.#tools.meter.count("larder_cache_passed_through_total");
     return Uint8Array.from(bytes);
-  }
-
-  async #reserve(bytes: number): Promise<Reservation | undefined> {
-    return this.#room.tryReserve(bytes);
   }
 
   /** Reads a suspect chunk and settles what it is; shared by all who want it. */

@@ -201,10 +201,8 @@ export class Residence {
       { path: indexPath, object, entry: entry.index, objectName, artifact, build: this.build },
       signal,
     );
-    const index = ArtifactIndex.decode(await readFile(indexPath), this.#named(artifact));
-    if (index.deviceBytes !== entry.bytes || index.storageBytes !== entry.storageBytes) {
-      throw new Failure("corrupt", `the index of ${artifact} of build ${this.build} is of another size`);
-    }
+    const expected = { build: this.build, artifact, image: entry };
+    const index = ArtifactIndex.decode(await readFile(indexPath), expected);
     const file = await ChunkFile.open({
       path: path.join(directory, `${artifact}.data`),
       index,
@@ -225,10 +223,6 @@ export class Residence {
     const image: OpenImage = { index, file, fetcher: new ChunkFetcher({ file, source, room, tools }) };
     this.#images.set(artifact, image);
     return image;
-  }
-
-  #named(artifact: ImageArtifact): { build: string; artifact: ImageArtifact } {
-    return { build: this.build, artifact };
   }
 
   async #seal(file: ChunkFile, fetcher: ChunkFetcher, signal: AbortSignal): Promise<OpenImage> {

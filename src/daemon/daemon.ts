@@ -14,7 +14,7 @@ import { Metrics } from "./metrics.ts";
 import { enterPremises } from "./premises.ts";
 import { announce } from "./presence.ts";
 import { readVersion } from "./version.ts";
-import { type Builds, type Ground, wireBuilds, wireSandboxes } from "./wiring.ts";
+import { type Builds, endFormerSandboxes, type Ground, wireBuilds, wireSandboxes } from "./wiring.ts";
 
 export interface DaemonOptions {
   readonly configuration: Configuration;
@@ -54,13 +54,14 @@ export class Daemon implements AsyncDisposable {
     const { host: boundHost, port } = configuration;
     const serve = async (ground: Ground, builds: Builds, ends: EndsInOrder) => {
       await claimAddress(boundHost, port);
+      await endFormerSandboxes(ground, builds);
       const wish = { when: "if needed", onProgress } as const;
       const host = await (template === "make"
         ? provideBase(ground, builds, wish, signal)
         : needBase(ground, builds));
       const apiKey = configuration.apiKey ?? (await readOrMakeApiKey(configuration.data, systemRandom));
       await builds.store.apiKeys.set("local", apiKey);
-      const sandboxes = await wireSandboxes(ground, builds, host, ends);
+      const sandboxes = wireSandboxes(ground, builds, host, ends);
       signal.throwIfAborted();
       const version = readVersion();
       const rooms = apiRooms(ground, builds, sandboxes);

@@ -10,6 +10,7 @@ import { bucketObjects } from "../build/bucket-objects.ts";
 import { claimBucket } from "../build/claim-bucket.ts";
 import type { ChunkSource } from "../build/chunk-source.ts";
 import { firstOf } from "../build/first-of.ts";
+import { impatient, impatientObjects } from "../build/impatient.ts";
 import { IndexBook } from "../build/index-book.ts";
 import { type FetchLimits, limited } from "../build/limited.ts";
 import { measured } from "../build/measured.ts";
@@ -18,7 +19,9 @@ import { fetchRetries } from "../build/retry.ts";
 import { verified } from "../build/verified.ts";
 import { TemplateCache } from "../cache/template-cache.ts";
 import { endLeftovers } from "../sandbox/leftovers.ts";
+import type { Remains } from "../sandbox/launcher.ts";
 import { MachineLauncher } from "../sandbox/machine-launcher.ts";
+import { reap } from "../sandbox/reap.ts";
 import { Sandboxes } from "../sandbox/sandboxes.ts";
 import { UidRange } from "../sandbox/uid-range.ts";
 import { Store } from "../store/store.ts";
@@ -49,6 +52,8 @@ export interface Builds {
 export const agentVersion = "0.6.13";
 
 const fetchLimits: FetchLimits = { requestsMax: 16, bytesInFlightMax: 64 * 1024 * 1024, waitersMax: 10_000 };
+/** A bucket that gives nothing for so long has failed: it is asked again. */
+const stallMsMax = 10_000;
 /** How long a create waits for its place. */
 const waitMsMax = 25_000;
 /** The shelf leaves this much of the disk to others. */
@@ -64,18 +69,20 @@ export async function wireBuilds(ground: Ground, ends: EndsInOrder, signal: Abor
   const indexes = new IndexBook();
   const chunks = chunksFrom(bucket, indexes, ground);
   const shelf = { directory: path.join(data, "shelf"), bytesMax, freeBytesMin };
-  const sources = { chunks, objects: bucketObjects(bucket), indexes };
+  const objects = impatientObjects(bucketObjects(bucket), { clock, stallMsMax });
+  const sources = { chunks, objects, indexes };
   const cache = await TemplateCache.open({ ...shelf, ...sources, clock, random, logger, meter });
   return { store, bucket, cache: ends.hold("cache", cache) };
 }
 
-/** Read aloud: again if the failure says so; so many at a time; from the bucket; never unverified. */
+/** Read aloud: again if the failure says so; so many at a time; from a bucket that answers; never unverified. */
 function chunksFrom(
   bucket: Bucket,
   indexes: IndexBook,
   { clock, random, metrics: meter }: Ground,
 ): ChunkSource {
-  const remote = firstOf([verified(measured(bucketChunks(bucket, indexes), meter), indexes, meter)]);
+  const prompt = impatient(bucketChunks(bucket, indexes), { clock, stallMsMax });
+  const remote = firstOf([verified(measured(prompt, meter), indexes, meter)]);
   return retried(limited(remote, fetchLimits), { clock, random, meter, ...fetchRetries });
 }
 
@@ -92,26 +99,33 @@ export function wireLauncher(
   });
 }
 
-/** Sandboxes on this host; what a killed daemon left of its own is ended first. */
-export async function wireSandboxes(
-  ground: Ground,
-  builds: Builds,
-  host: Host,
-  ends: EndsInOrder,
-): Promise<Sandboxes> {
-  const { configuration, premises, clock, random, logger, metrics: meter } = ground;
+/**
+ * Ends what a killed daemon left of its sandboxes. Needs no host: a template may have to be made before there
+ * is one.
+ */
+export async function endFormerSandboxes(ground: Ground, { store }: Builds): Promise<void> {
+  const { clock, logger } = ground;
+  const reaper = { reap: (remains: Remains) => reap(remains, clock) };
+  await endLeftovers({ records: store.sandboxes, launcher: reaper, ...placesOf(ground), logger });
+}
+
+/** Sandboxes on this host, once what a former daemon left of its own has been ended. */
+export function wireSandboxes(ground: Ground, builds: Builds, host: Host, ends: EndsInOrder): Sandboxes {
+  const { configuration, clock, random, logger, metrics: meter } = ground;
   const { data, sandboxesMax, memoryBytesMax, restoresMax, waitingMax } = configuration;
   const { store } = builds;
   const launcher = wireLauncher(ground, builds, host);
-  const places = { directory: path.join(data, "sandboxes"), socketDirectory: premises.runDirectory };
-  await endLeftovers({ records: store.sandboxes, launcher, ...places, logger });
   const sandboxes = new Sandboxes({
-    ...{ store, launcher, ...places, agentVersion, host: shapeOf(host) },
+    ...{ store, launcher, ...placesOf(ground), agentVersion, host: shapeOf(host) },
     limits: { sandboxesMax, memoryBytesMax, startsMax: restoresMax, waitersMax: waitingMax, waitMsMax },
     ...(host.machines.root ? { uids: usersFor(data) } : {}),
     ...{ clock, random, logger, meter },
   });
   return ends.hold("sandboxes", sandboxes);
+}
+
+function placesOf({ configuration, premises }: Ground) {
+  return { directory: path.join(configuration.data, "sandboxes"), socketDirectory: premises.runDirectory };
 }
 
 /** User ids that no distribution hands out (systemd's table of them); each data directory has its own stretch. */

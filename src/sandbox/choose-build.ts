@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { MachineShape } from "../build/manifest.ts";
+import { sameShape } from "../machine/machine-shape.ts";
 import type { BuildRecord } from "../store/template-records.ts";
 
 /** What a host offers of a machine shape; the rest belongs to the template. */
@@ -17,28 +18,13 @@ export function chooseBuild(builds: readonly BuildRecord[], host: HostShape): Ch
   let because = "it has no memory";
   for (const build of builds) {
     if (build.shape === undefined) continue;
-    const difference = shapeDifference(build.shape, host);
-    if (difference === undefined && !build.coldBoot) return { how: "restore", build };
-    because =
-      difference === undefined
-        ? "its memory did not restore on the host it was made on"
-        : `its memory was made for another machine: ${difference}`;
+    const comparison = sameShape(build.shape, host);
+    if (comparison.same && !build.coldBoot) return { how: "restore", build };
+    because = comparison.same
+      ? "its memory did not restore on the host it was made on"
+      : `its memory was made for another machine: ${comparison.reason}`;
   }
   const disk = builds.find((build) => build.id === build.diskBuild);
   assert(disk !== undefined, "a template has a disk");
   return { how: "boot", build: disk, because };
-}
-
-/** How far the clock of an emulated processor may be from the one that the memory was made with. */
-const tscTolerance = 0.001;
-
-/** The first thing in which a shape is not this host's, as half a sentence; undefined when its memory runs here. */
-export function shapeDifference(shape: HostShape, host: HostShape): string | undefined {
-  for (const part of ["vmm", "vmmVersion", "machineType", "accelerator", "cpuModel"] as const) {
-    if (shape[part] !== host[part]) return `${part} ${shape[part]}, here ${host[part]}`;
-  }
-  if (host.accelerator === "kvm") return undefined;
-  const [made = 0, here = 0] = [shape.tscKhz, host.tscKhz];
-  if (Math.abs(made - here) <= tscTolerance * here) return undefined;
-  return `tscKhz ${made}, here ${here}`;
 }

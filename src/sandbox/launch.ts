@@ -93,6 +93,7 @@ async function launchHeld(
   return {
     channel,
     channelSecret,
+    isAlive: () => isAlive(machine.identity),
     lost: lossOf(machine, channel),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };

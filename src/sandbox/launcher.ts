@@ -40,6 +40,8 @@ export interface Guest extends AsyncDisposable {
   readonly channel: GuestChannel;
   /** What opens the channel anew. */
   readonly channelSecret: Buffer;
+  /** False from the moment on in which its machine is no more, before anybody was told. */
+  isAlive(): boolean;
   /** Resolves, with the last words, when it ends or can no longer be reached. */
   readonly lost: Promise<string>;
 }

@@ -1,13 +1,6 @@
-import { deadline } from "../base/deadline.ts";
-import { markerOf } from "../machine/machine-spec.ts";
-import { findByArgument, isAlive, killByIdentity } from "../machine/processes.ts";
-import type { Guest, Launcher, LaunchOrder, ProcessIdentity, Remains } from "./launcher.ts";
+import type { Guest, Launcher, LaunchOrder, Remains } from "./launcher.ts";
 import { launch, type LaunchOptions } from "./launch.ts";
-import { removePlaces } from "./places.ts";
-
-/** How long a process may take to end once it was killed, and how often it is looked at. */
-const endMsMax = 5_000;
-const pollMs = 5;
+import { reap } from "./reap.ts";
 
 /** Launches real virtual machines. */
 export class MachineLauncher implements Launcher {
@@ -21,22 +14,7 @@ export class MachineLauncher implements Launcher {
     return launch(order, this.#options, signal);
   }
 
-  /** Throws `unavailable` when a process does not end. */
-  async reap(remains: Remains): Promise<void> {
-    const { clock } = this.#options;
-    using patience = deadline(clock, endMsMax, `ending what is left of sandbox '${remains.id}'`);
-    for (;;) {
-      const left = await processesOf(remains);
-      if (left.length === 0) break;
-      for (const process of left) killByIdentity(process);
-      await clock.sleep(pollMs, patience.signal);
-    }
-    await removePlaces(remains);
+  reap(remains: Remains): Promise<void> {
+    return reap(remains, this.#options.clock);
   }
-}
-
-/** By what their command line says too: a daemon that was killed early has noted none. */
-async function processesOf({ id, process }: Remains): Promise<ProcessIdentity[]> {
-  const marked = await findByArgument(markerOf(id));
-  return process !== undefined && isAlive(process) ? [process, ...marked] : marked;
 }

@@ -89,6 +89,13 @@ export class Sandbox {
     return this.#setEnd((expiry) => expiry.extend(timeoutMs));
   }
 
+  /** Ends it because somebody asks for that; a machine that died before is lost, whoever notices it first. */
+  async kill(): Promise<void> {
+    const state = this.#state;
+    if (state.kind !== "running" || state.guest.isAlive()) return await this.end("killed");
+    await this.end("lost", { lastWords: await state.guest.lost });
+  }
+
   /** Ends it, in whichever state it is. Resolves when nothing is left; rejects when something could not be removed. */
   end(why: EndReason, facts: object = {}): Promise<void> {
     const state = this.#state;

@@ -123,7 +123,7 @@ export class Sandboxes implements AsyncDisposable {
   async kill(id: string): Promise<boolean> {
     const sandbox = this.#live.get(id);
     if (sandbox === undefined) return false;
-    await sandbox.end("killed");
+    await sandbox.kill();
     return sandbox.endReason === "killed";
   }
 

@@ -1,5 +1,5 @@
 import type { MachineShape } from "../build/manifest.ts";
-import { shapeDifference } from "../sandbox/choose-build.ts";
+import { sameShape } from "../machine/machine-shape.ts";
 import type { BuildRecord } from "../store/template-records.ts";
 
 /** What `base` would be made for; the first one is preferred. */
@@ -35,18 +35,13 @@ export function planBase({ recipe, candidates, builds }: BaseFacts): BasePlan {
 }
 
 function sameMachine({ shape }: BuildRecord, wanted: MachineShape): boolean {
-  return shape !== undefined && differenceOf(shape, wanted) === undefined;
+  return shape !== undefined && sameShape(shape, wanted).same;
 }
 
 function difference(builds: readonly BuildRecord[], wanted: MachineShape): string {
-  const differences = builds.map(({ shape }) => shape && differenceOf(shape, wanted));
-  return differences.find((each) => each !== undefined) ?? "what there is has no memory";
-}
-
-function differenceOf(shape: MachineShape, wanted: MachineShape): string | undefined {
-  if (shape.vcpus !== wanted.vcpus) return `vcpus ${shape.vcpus}, here ${wanted.vcpus}`;
-  if (shape.memoryBytes !== wanted.memoryBytes) {
-    return `memoryBytes ${shape.memoryBytes}, here ${wanted.memoryBytes}`;
+  for (const { shape } of builds) {
+    const comparison = shape && sameShape(shape, wanted);
+    if (comparison?.same === false) return comparison.reason;
   }
-  return shapeDifference(shape, wanted);
+  return "what there is has no memory";
 }

@@ -1,23 +1,23 @@
 import { Failure } from "../../base/failure.ts";
-import type {
-  CreateSandbox,
-  GuestChannel,
-  SandboxFilter,
-  SandboxPage,
-  SandboxService,
-  SandboxView,
-} from "../ports.ts";
+import type { GuestChannel, SandboxService } from "../ports.ts";
+import type { CreateRequest } from "../../sandbox/create-request.ts";
+import type { SandboxView } from "../../sandbox/sandbox-view.ts";
+import type { SandboxFilter, SandboxPage } from "../../sandbox/sandboxes.ts";
 
 /** Sandboxes without machines: enough of a life for the API to be tried on. */
 export class FakeSandboxes implements SandboxService {
   /** What `create` was asked for, in order. */
-  readonly asked: CreateSandbox[] = [];
+  readonly asked: CreateRequest[] = [];
   /** Signals of creates under way. */
   readonly signals: AbortSignal[] = [];
   /** Thrown by the next create, once. */
   nextFailure: Error | undefined;
   /** While set, creates wait for it. */
   held: Promise<void> | undefined;
+  /** Creates are done by the time their client leaves: its signal comes too late. */
+  late = false;
+  /** Told of each kill that ended something. */
+  onKill: (id: string) => void = () => {};
   /** Stands for the guests of all sandboxes. */
   guest: GuestChannel;
   readonly #views = new Map<string, SandboxView>();
@@ -27,7 +27,7 @@ export class FakeSandboxes implements SandboxService {
     this.guest = channel;
   }
 
-  async create(request: CreateSandbox, signal: AbortSignal): Promise<SandboxView> {
+  async create(request: CreateRequest, signal: AbortSignal): Promise<SandboxView> {
     this.asked.push(request);
     this.signals.push(signal);
     const failure = this.nextFailure;
@@ -36,7 +36,7 @@ export class FakeSandboxes implements SandboxService {
     if (request.template !== "base")
       throw new Failure("not_found", `there is no template '${request.template}'`);
     await this.held;
-    signal.throwIfAborted();
+    if (!this.late) signal.throwIfAborted();
     const startedAt = Date.UTC(2026, 0, 1) + this.#made++ * 1000;
     const view: SandboxView = {
       id: `i${String(this.#made).padStart(4, "0")}`,
@@ -88,7 +88,9 @@ export class FakeSandboxes implements SandboxService {
   }
 
   async kill(id: string): Promise<boolean> {
-    return this.#views.delete(id);
+    const there = this.#views.delete(id);
+    if (there) this.onKill(id);
+    return there;
   }
 
   channel(id: string): GuestChannel {

@@ -6,6 +6,7 @@ import type { Guest, Launcher, LaunchOrder, Remains } from "../launcher.ts";
 export class FakeLaunch {
   readonly order: LaunchOrder;
   readonly #outcome = Promise.withResolvers<void>();
+  isAlive = true;
   readonly #lost = Promise.withResolvers<string>();
 
   constructor(order: LaunchOrder, signal: AbortSignal) {
@@ -24,6 +25,7 @@ export class FakeLaunch {
 
   /** The virtual machine ends by itself. */
   die(lastWords: string): void {
+    this.isAlive = false;
     this.#lost.resolve(lastWords);
   }
 
@@ -67,6 +69,7 @@ export class FakeLauncher implements Launcher {
         connectPort: async () => new PassThrough(),
       },
       channelSecret: Buffer.alloc(16, 1),
+      isAlive: () => launch.isAlive,
       lost: launch.lost,
       [Symbol.asyncDispose]: async () => this.#remove(order.id),
     };
