@@ -3,7 +3,7 @@ import { after, before, describe, it } from "node:test";
 import { Sandbox } from "e2b";
 import { markerOf } from "../../src/machine/machine-spec.ts";
 import { findByArgument, killByIdentity } from "../../src/machine/processes.ts";
-import { type Served, serve } from "../machine/testing/served.ts";
+import { type Served, serve } from "./testing/served.ts";
 
 const nothing = { processes: [], sockets: [], files: [], mounts: [] };
 

@@ -7,7 +7,7 @@ import { bundleGuest } from "../../src/agent/bundle-guest.ts";
 import { makeAgentDisk } from "../../src/template/agent-disk.ts";
 import { fileDigest } from "../../src/template/file-digest.ts";
 import { runCommand } from "../../src/template/run-command.ts";
-import { type Served, serve } from "../machine/testing/served.ts";
+import { type Served, serve } from "./testing/served.ts";
 
 const never = new AbortController().signal;
 
@@ -79,7 +79,7 @@ describe("the template base", () => {
 
   it("knows nothing of the host: neither its name nor its resolver", async () => {
     assert.equal(await outputOf("cat /etc/resolv.conf"), "");
-    assert.equal(await outputOf("cat /etc/hostname"), "sandbox");
+    assert.equal(await outputOf("cat /etc/hostname"), sandbox.sandboxId);
     assert.equal(await outputOf("ls /etc/apt/apt.conf.d /etc/dpkg/dpkg.cfg.d | grep mmdebstrap || true"), "");
   });
 
