@@ -5,31 +5,27 @@ import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import * as newest from "e2b";
 import * as older from "e2b-2.45";
-import type { AgentChannel } from "../agent/channel.ts";
-import { LocalAgent } from "../agent/testing/local-agent.ts";
+import { AgentFixture } from "../agent/testing/agent-fixture.ts";
 import { TestApi, testKey } from "./testing/test-api.ts";
 
 /** What both generations of the client offer alike. */
 const sdks = { newest, "2.45.0": older as unknown as typeof newest };
 
 describe("the unmodified client, through the API to an agent", () => {
-  let agent: LocalAgent;
-  let channel: AgentChannel;
+  let agent: AgentFixture;
   let directory: string;
   before(async () => {
-    agent = await LocalAgent.start();
-    channel = await agent.connect(AbortSignal.timeout(10_000));
+    agent = await AgentFixture.start();
     directory = await mkdtemp(path.join(tmpdir(), "larder-sdk-"));
   });
   after(async () => {
-    await channel.close();
     await agent[Symbol.asyncDispose]();
     await rm(directory, { recursive: true });
   });
 
   /** One sandbox, whose guest is a process of this host. */
   async function create(api: TestApi, { Sandbox }: typeof newest) {
-    api.sandboxes.guest = channel;
+    api.sandboxes.guest = agent.channel;
     const options = { apiKey: testKey, apiUrl: api.url, sandboxUrl: api.url };
     return await Sandbox.create({ ...options, secure: true });
   }

@@ -76,7 +76,8 @@ export function readTextFiles(): Map<string, string> {
   const files = places.flatMap((place) => globSync(place, { cwd: root, withFileTypes: true }));
   const paths = files
     .filter((entry) => entry.isFile())
-    .map((entry) => path.relative(root, path.join(entry.parentPath, entry.name)));
+    .map((entry) => path.relative(root, path.join(entry.parentPath, entry.name)))
+    .filter((file) => file !== ".git"); // In a linked working tree it is a file, and no part of the project.
   return new Map(paths.map((file) => [file, readFileSync(path.join(root, file), "utf8")]));
 }
 
