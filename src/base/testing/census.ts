@@ -42,7 +42,7 @@ function newSince(before: Census): Census {
   return { descriptors, timers: Math.max(0, now.timers - before.timers) };
 }
 
-/** The runtime's own event descriptors come and go; files and sockets are ours. */
+/** The runtime's own descriptors come and go; files and sockets are ours. */
 function countable(name: string): boolean {
-  return !name.startsWith("anon_inode:") && !name.startsWith("pipe:") && !name.startsWith("/proc/");
+  return !["anon_inode:", "pipe:", "/proc/", "/dev/null"].some((own) => name.startsWith(own));
 }
