@@ -1,10 +1,12 @@
 import path from "node:path";
 import { Failure } from "../base/failure.ts";
 import { randomId } from "../base/random-id.ts";
+import { chooseBuild } from "../sandbox/choose-build.ts";
+import type { BuildRecord } from "../store/template-records.ts";
 import type { Proof } from "../template/base-types.ts";
 import { buildBase, type BuildBaseOptions } from "../template/build-base.ts";
 import type { OnProgress } from "../template/progress.ts";
-import { findHost, type Host } from "./host.ts";
+import { findHost, type Host, shapeOf } from "./host.ts";
 import { proveGuest } from "./prove-guest.ts";
 import { type Builds, type Ground, usersFor, wireLauncher } from "./wiring.ts";
 
@@ -40,13 +42,22 @@ export async function provideBase(
   return runAs(await host(), base.accelerator);
 }
 
-/** The host as `serve` finds it: with the template that is there. */
-export async function needBase(ground: Ground, { store }: Builds): Promise<Host> {
-  if ((await store.templates.find("base")) !== undefined) return await findHost(ground.configuration);
-  throw new Failure(
-    "not_found",
-    "there is no template yet: 'larder up' or 'larder template build base' makes one",
-  );
+/** The host as `serve` finds it: with the template that is there, and as that template wants to be run. */
+export async function needBase({ configuration }: Ground, { store }: Builds): Promise<Host> {
+  const base = await store.templates.find("base");
+  if (base === undefined) {
+    const remedy = "'larder up' or 'larder template build base' makes one";
+    throw new Failure("not_found", `there is no template yet: ${remedy}`);
+  }
+  return hostFor(base.builds, await findHost(configuration), configuration.accel !== "kvm");
+}
+
+/** The host as it runs `builds`: with emulation, where KVM is there but only memory made under emulation is. */
+export function hostFor(builds: readonly BuildRecord[], host: Host, mayEmulate: boolean): Host {
+  const restores = (kind: Host["accelerator"]["kind"]) =>
+    chooseBuild(builds, shapeOf(runAs(host, kind))).how === "restore";
+  const emulated = mayEmulate && !restores(host.accelerator.kind) && restores("tcg");
+  return emulated ? runAs(host, "tcg") : host;
 }
 
 /** A host whose KVM does not restore its own snapshots runs them with emulation. */
