@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { Failure } from "../base/failure.ts";
 import { describeConfiguration, readConfiguration, unknownVariables } from "./configuration.ts";
@@ -91,6 +92,12 @@ describe("describeConfiguration", () => {
     assert.deepEqual([of("LARDER_PORT")?.value, of("LARDER_PORT")?.from], ["9", "environment"]);
     assert.deepEqual([of("LARDER_HOST")?.value, of("LARDER_HOST")?.from], ["127.0.0.1", "default"]);
     assert.equal(of("LARDER_API_KEY")?.value, "(secret)");
+  });
+
+  it("the page for operators explains every setting", () => {
+    const page = readFileSync(new URL("../../docs/operating.md", import.meta.url), "utf8");
+    const missing = describeConfiguration({}, host).filter(({ variable }) => !page.includes(`\`${variable}\``));
+    assert.deepEqual(missing, []);
   });
 
   it("a misspelt variable is found", () => {
