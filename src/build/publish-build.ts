@@ -4,6 +4,7 @@ import path from "node:path";
 import { Failure } from "../base/failure.ts";
 import type { Bucket } from "../bucket/bucket.ts";
 import { imageArtifacts } from "./artifact.ts";
+import { isPublished } from "./is-published.ts";
 import {
   type Ancestor,
   type BuildInput,
@@ -17,7 +18,8 @@ import {
 } from "./manifest.ts";
 import { fileKey, manifestKey } from "./object-keys.ts";
 import { putBlob } from "./put-blob.ts";
-import { type ChildImage, putImage } from "./put-image.ts";
+import type { ChildImage } from "./pack-layer.ts";
+import { putImage } from "./put-image.ts";
 
 export interface PublishOptions {
   readonly bucket: Bucket;
@@ -69,16 +71,6 @@ async function checkParents(
     const parent = image.parent.manifest.build;
     if (await isPublished(bucket, parent, signal)) continue;
     throw new Failure("not_found", `build ${build} is to be published before its parent ${parent}`);
-  }
-}
-
-async function isPublished(bucket: Bucket, build: string, signal: AbortSignal): Promise<boolean> {
-  try {
-    await bucket.head(manifestKey(build), signal);
-    return true;
-  } catch (error) {
-    if (Failure.is(error, "not_found")) return false;
-    throw error;
   }
 }
 

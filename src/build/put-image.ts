@@ -1,32 +1,13 @@
-import { hash } from "node:crypto";
 import { rm } from "node:fs/promises";
-import path from "node:path";
-import { Failure } from "../base/failure.ts";
 import type { Bucket } from "../bucket/bucket.ts";
-import type { ImageArtifact } from "./artifact.ts";
-import type { ArtifactIndex } from "./artifact-index.ts";
-import type { Ancestor, ImageEntry, Manifest } from "./manifest.ts";
-import { type Change, mergeIndex } from "./merge-index.ts";
+import type { Ancestor, ImageEntry } from "./manifest.ts";
 import { indexKey, packKey } from "./object-keys.ts";
-import { packImage } from "./pack-image.ts";
+import { indexPath, packLayer, type PackLayerOptions, packPath } from "./pack-layer.ts";
 
-/** An image that is its parent's but for some changes. */
-export interface ChildImage {
-  /** A file of the changes that are not zeros, one after the other. */
-  readonly path: string;
-  readonly changes: readonly Change[];
-  readonly parent: { readonly manifest: Manifest; readonly index: ArtifactIndex };
-}
-
-export interface PutImageOptions {
+export interface PutImageOptions extends Omit<PackLayerOptions, "directory"> {
   readonly bucket: Bucket;
-  readonly build: string;
-  readonly artifact: ImageArtifact;
-  /** A path for the whole device of a base. */
-  readonly image: string | ChildImage;
   /** A directory with room for the pack. */
   readonly scratch: string;
-  readonly onProgress?: (fraction: number) => void;
 }
 
 export interface PutImage {
@@ -36,48 +17,12 @@ export interface PutImage {
 
 /** Packs an image and puts its pack, then its index. */
 export async function putImage(options: PutImageOptions, signal: AbortSignal): Promise<PutImage> {
-  const { bucket, build, artifact, image, scratch, onProgress } = options;
-  const pack = path.join(scratch, `${artifact}.pack`);
-  const rest = onProgress === undefined ? {} : { onProgress };
-  const source =
-    typeof image === "string"
-      ? { image }
-      : {
-          image: image.path,
-          child: {
-            ...mergeIndex(image.parent.index, build, image.changes),
-            deviceBytes: image.parent.index.deviceBytes,
-          },
-        };
-  const index = await packImage({ build, artifact, pack, ...source, ...rest }, signal);
-  const ancestors = typeof image === "string" ? [] : ancestorsOf(index, image.parent.manifest);
+  const { bucket, build, artifact, scratch: directory } = options;
+  const { index, entry, ancestors } = await packLayer({ ...options, directory }, signal);
+  const pack = packPath(directory, artifact);
   await bucket.put(packKey(build, artifact), { path: pack, bytes: index.packBytes }, {}, signal);
   await rm(pack);
-  const encoded = index.encode();
+  const encoded = { path: indexPath(directory, artifact), bytes: entry.index.bytes };
   await bucket.put(indexKey(build, artifact), encoded, {}, signal);
-  const entry: ImageEntry = {
-    bytes: index.deviceBytes,
-    storageBytes: index.storageBytes,
-    packBytes: index.packBytes,
-    index: { bytes: encoded.length, digest: hash("sha256", encoded) },
-  };
   return { entry, ancestors };
-}
-
-/** Where the index of each build lies that this one refers to: known from the parent's manifest, never guessed. */
-function ancestorsOf(index: ArtifactIndex, parent: Manifest): Ancestor[] {
-  const { artifact } = index;
-  const others = index.builds().filter((build) => build !== index.build);
-  return others.map((build) => {
-    const own = build === parent.build ? parent[artifact]?.index : undefined;
-    const known =
-      own === undefined
-        ? parent.ancestors.find((ancestor) => ancestor.build === build && ancestor.artifact === artifact)
-        : { build, artifact, index: own };
-    if (known !== undefined) return known;
-    throw new Failure(
-      "invalid",
-      `${artifact} of build ${parent.build} says nothing of its ancestor ${build}`,
-    );
-  });
 }

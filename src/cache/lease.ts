@@ -1,8 +1,10 @@
 import type { BlockDevice } from "../base/block-device.ts";
 import { Failure } from "../base/failure.ts";
 import { type Artifact, type FileArtifact, type ImageArtifact, imageArtifacts } from "../build/artifact.ts";
+import type { ArtifactIndex } from "../build/artifact-index.ts";
 import { artifactsOf, type InputName, type Manifest } from "../build/manifest.ts";
 import { type During, ImageDevice } from "./image-device.ts";
+import { buildBelow, changesOver, isFlat, type MappedMemory } from "./mapped-memory.ts";
 import type { OpenImage, Residence } from "./residence.ts";
 
 /** A claim on a residence. While it is held, nothing of the build leaves the shelf. Disposing twice is harmless. */
@@ -15,10 +17,14 @@ export interface Lease extends AsyncDisposable {
   openAll(signal: AbortSignal): Promise<void>;
   /** An opened image as a device whose missing chunks are fetched when read. */
   image(artifact: ImageArtifact): BlockDevice;
+  /** The map of an opened image. */
+  index(artifact: ImageArtifact): ArtifactIndex;
   /** Path of a small file, verified. */
   file(artifact: FileArtifact, signal: AbortSignal): Promise<string>;
   /** Path of the memfile, whole, verified and sealed: it may be mapped. */
   memfile(signal: AbortSignal): Promise<string>;
+  /** What a machine's memory is made of; the image is open then. The file is sealed: it may be mapped. */
+  memory(signal: AbortSignal): Promise<MappedMemory>;
   /** Path of an input, whole and verified. */
   input(name: InputName, signal: AbortSignal): Promise<string>;
 }
@@ -93,6 +99,23 @@ export class HeldLease implements Lease {
     images.set(this.build, this.residence.image(artifact));
     for (const [build, lease] of this.#opened) images.set(build, lease.residence.image(artifact));
     return new ImageDevice(index, imageOf, () => this.#checkHeld(), this.#during);
+  }
+
+  index(artifact: ImageArtifact): ArtifactIndex {
+    this.#checkHeld();
+    return this.residence.image(artifact).index;
+  }
+
+  async memory(signal: AbortSignal): Promise<MappedMemory> {
+    this.#checkHeld();
+    await this.#openImage("memfile", signal);
+    const { index: layer } = this.residence.image("memfile");
+    const flat = isFlat(layer);
+    const below = flat ? this.residence : (await this.#ancestor(buildBelow(layer), signal)).residence;
+    const { manifest } = below;
+    const { index } = below.image("memfile");
+    const changes = flat ? [] : changesOver(layer, index);
+    return { path: await below.sealMemfile(signal), manifest, index, changes };
   }
 
   file(artifact: FileArtifact, signal: AbortSignal): Promise<string> {

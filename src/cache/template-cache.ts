@@ -5,7 +5,9 @@ import { Failure } from "../base/failure.ts";
 import type { ChunkSource } from "../build/chunk-source.ts";
 import type { IndexBook } from "../build/index-book.ts";
 import { isBuildId } from "../build/manifest.ts";
+import type { MadeBuild } from "../build/make-build.ts";
 import type { ObjectSource } from "../build/object-source.ts";
+import { adopt } from "./adopt.ts";
 import { Blobs } from "./blobs.ts";
 import { CacheTools, type CacheToolsOptions } from "./cache-tools.ts";
 import { type Entry, Evictor } from "./evictor.ts";
@@ -91,6 +93,17 @@ export class TemplateCache implements AsyncDisposable {
    */
   async acquire(build: string, holder: string, signal: AbortSignal): Promise<Lease> {
     return this.#acquire(build, holder, signal);
+  }
+
+  /** Takes a build made on this node: whole on the shelf, durable, leased by `holder` (C20). May throw `exhausted`. */
+  async adopt(made: MadeBuild, holder: string, signal: AbortSignal): Promise<Lease> {
+    if (this.#closed !== undefined) throw new Failure("cancelled", "the cache is closed");
+    const kept = await adopt(made, { shelf: this.#shelf, room: this.#room, tools: this.#tools }, signal);
+    const residence = this.#residence(made.manifest, kept, false);
+    const entry: Entry = { ...freshEntry, leases: new Set(), residence, kept, usedAt: kept.usedAt };
+    this.#entries.set(made.manifest.build, entry);
+    this.#manifests.announce(made.manifest.build);
+    return this.#lend(entry, residence, holder);
   }
 
   /** The build was published by this node: nobody is told any more that it is missing. */
@@ -204,7 +217,7 @@ export class TemplateCache implements AsyncDisposable {
     const kept = freshBuild(digest);
     const usedAt = this.#tools.clock.now();
     const residence = this.#residence(manifest, kept, false);
-    const entry: Entry = { leases: new Set(), residence, kept, usedAt, bytes: 0, closing: undefined };
+    const entry: Entry = { ...freshEntry, leases: new Set(), residence, kept, usedAt };
     this.#entries.set(build, entry);
     return entry;
   }
@@ -234,12 +247,12 @@ export class TemplateCache implements AsyncDisposable {
       this.#room.adjust(bytes);
       const { usedAt } = kept;
       this.#entries.set(build, {
+        ...freshEntry,
         leases: new Set(),
         residence: undefined,
         kept,
         usedAt,
         bytes,
-        closing: undefined,
       });
     }
     this.#room.adjust(await blobBytes(directory, remembered.blobs));
@@ -282,3 +295,5 @@ export class TemplateCache implements AsyncDisposable {
     }
   }
 }
+
+const freshEntry = { bytes: 0, closing: undefined };
