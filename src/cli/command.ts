@@ -1,13 +1,17 @@
+import type { Readable } from "node:stream";
 import type { ParseArgsOptionsConfig } from "node:util";
 
 /** Where a command reads and writes; the tests give it other ends than the terminal's. */
 export interface Terminal {
   readonly env: NodeJS.ProcessEnv;
+  readonly stdin: Input;
   readonly stdout: Output;
   readonly stderr: Output;
   /** Aborts when the user wants out (Ctrl-C, SIGTERM). */
   readonly signal: AbortSignal;
 }
+
+export type Input = Readable & { readonly isTTY?: boolean };
 
 export interface Output {
   readonly isTTY?: boolean;

@@ -26,8 +26,9 @@ for (const stream of [process.stdout, process.stderr]) {
 }
 /** What still holds the process after its work is done gets this long. */
 const lingerMsMax = 2000;
-const { env, stdout, stderr } = process;
-const code = await commandLine(process.argv.slice(2), { env, stdout, stderr, signal: stopping.signal });
+const { env, stdin, stdout, stderr } = process;
+const terminal = { env, stdin, stdout, stderr, signal: stopping.signal };
+const code = await commandLine(process.argv.slice(2), terminal);
 // What ended well although it was asked to stop, such as a daemon, has ended well.
 process.exitCode = code === 0 ? 0 : (asked ?? code);
 setTimeout(() => process.exit(), lingerMsMax).unref();

@@ -4,6 +4,7 @@ import { createServer, type RequestListener, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { describe, it } from "node:test";
+import { AgentFixture } from "../agent/testing/agent-fixture.ts";
 import { decodeFrames, encodeFrame } from "./connect-stream.ts";
 import { shellLine } from "./run.ts";
 import { TestDaemon } from "./testing/test-daemon.ts";
@@ -49,6 +50,17 @@ describe("larder run", () => {
     const [asked] = daemon.api.sandboxes.asked;
     assert.deepEqual([asked?.envs, asked?.timeoutMs], [{ A: "b=c" }, 60_000]);
     assert.equal((await daemon.api.call("GET", "/sandboxes")).body.length, 0);
+  });
+
+  it("gives the command what is piped in, to its end, and does not wait for one that reads no more", async () => {
+    await using daemon = await TestDaemon.start();
+    await using guest = await AgentFixture.start();
+    daemon.api.sandboxes.guest = guest.channel;
+    const much = "x".repeat(100_000);
+    const counted = await daemon.larder(["run", "wc -c; exit 3"], undefined, [much, "end\n"]);
+    assert.deepEqual([counted.code, counted.terminal.printed.trim()], [3, "100004"]);
+    const deaf = await daemon.larder(["run", "exec true"], undefined, Array(100).fill(much));
+    assert.equal(deaf.code, 0, deaf.terminal.complained);
   });
 
   it("a command that a signal ended has the exit code that shells give it", async () => {

@@ -11,7 +11,7 @@ export const run: Command = {
   usage:
     "larder run [--template NAME] [--env NAME=VALUE]... [--user NAME] [--cwd DIR] [--timeout SECONDS] [--] COMMAND...",
   help: `Runs COMMAND with bash in a fresh sandbox, passes on what it prints, ends the sandbox and returns the
-command's exit code. One word is a line for the shell ('ls | wc -l'); several are a command and its arguments.
+command's exit code. What is piped into this program is the command's input. One word is a line for the shell ('ls | wc -l'); several are a command and its arguments.
 Put -- before words that begin with -.`,
   options: {
     template: { type: "string", default: "base" },
@@ -41,6 +41,7 @@ async function runCommand(args: Arguments, terminal: Terminal): Promise<number> 
     command: shellLine(args.positionals),
     user: args.values["user"] as string | undefined,
     cwd: args.values["cwd"] as string | undefined,
+    stdin: terminal.stdin.isTTY === true ? undefined : terminal.stdin,
     onStdout: (bytes: Buffer) => writeOut(terminal.stdout, bytes),
     onStderr: (bytes: Buffer) => writeOut(terminal.stderr, bytes),
   };

@@ -32,8 +32,9 @@ export class TestDaemon implements AsyncDisposable {
   async larder(
     args: readonly string[],
     signal?: AbortSignal,
+    stdin?: readonly string[],
   ): Promise<{ code: number; terminal: TestTerminal }> {
-    const terminal = new TestTerminal({ LARDER_DATA: this.data, HOME: this.data }, signal);
+    const terminal = new TestTerminal({ LARDER_DATA: this.data, HOME: this.data }, signal, stdin);
     return { code: await commandLine(args, terminal), terminal };
   }
 

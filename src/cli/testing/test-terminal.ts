@@ -1,15 +1,22 @@
-import type { Output, Terminal } from "../command.ts";
+import { Readable } from "node:stream";
+import type { Input, Output, Terminal } from "../command.ts";
 
 /** A terminal whose screen can be read. */
 export class TestTerminal implements Terminal {
   readonly env: NodeJS.ProcessEnv;
   readonly signal: AbortSignal;
+  readonly stdin: Input;
   readonly stdout = new Screen();
   readonly stderr = new Screen();
 
-  constructor(env: NodeJS.ProcessEnv, signal: AbortSignal = new AbortController().signal) {
+  constructor(
+    env: NodeJS.ProcessEnv,
+    signal: AbortSignal = new AbortController().signal,
+    stdin: readonly string[] = [],
+  ) {
     this.env = env;
     this.signal = signal;
+    this.stdin = Readable.from(stdin.map((piece) => Buffer.from(piece)));
   }
 
   get printed(): string {
