@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { type IncomingMessage, request as httpRequest } from "node:http";
+import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { z } from "zod";
 import { Failure, type FailureCode } from "../base/failure.ts";
@@ -24,7 +25,7 @@ export interface Call {
   /** Sent as JSON. */
   readonly body?: unknown;
   /** Sent as it is, with these headers instead of the API's. */
-  readonly raw?: { readonly headers: Readonly<Record<string, string>>; readonly bytes: Buffer };
+  readonly raw?: { readonly headers: Readonly<Record<string, string>>; readonly bytes: Buffer | Readable };
 }
 
 /** Speaks HTTP to a daemon, as any client would. */
@@ -67,7 +68,9 @@ export class ApiClient {
         cause: error,
       });
     });
-    outgoing.end(raw?.bytes ?? json);
+    if (raw?.bytes instanceof Readable)
+      raw.bytes.on("error", (error) => outgoing.destroy(error)).pipe(outgoing);
+    else outgoing.end(raw?.bytes ?? json);
     const [answer] = (await answered) as [IncomingMessage];
     const status = answer.statusCode ?? 0;
     if (status >= 200 && status < 300) return answer;

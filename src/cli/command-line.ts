@@ -16,6 +16,7 @@ const commands: Readonly<Record<string, Entry>> = {
   env: { summary: "print the lines to paste", load: async () => (await import("./env.ts")).env },
   run: { summary: "run one command in a fresh sandbox", load: async () => (await import("./run.ts")).run },
   ls: { summary: "list sandboxes", load: async () => (await import("./ls.ts")).ls },
+  cp: { summary: "copy files into a sandbox or out of it", load: async () => (await import("./cp.ts")).cp },
   kill: { summary: "end sandboxes", load: async () => (await import("./kill.ts")).kill },
   template: {
     summary: "list or build templates",
@@ -26,6 +27,16 @@ const commands: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./doctor.ts")).doctor,
   },
   config: { summary: "print the settings in force", load: async () => (await import("./config.ts")).config },
+  url: { summary: "print where a port of a sandbox is", load: async () => (await import("./url.ts")).url },
+  service: {
+    summary: "have the system start the daemon",
+    load: async () => (await import("./service.ts")).service,
+  },
+  purge: { summary: "remove all that is kept here", load: async () => (await import("./purge.ts")).purge },
+  completion: {
+    summary: "make a shell complete commands",
+    load: async () => (await import("./completion.ts")).completionOf(Object.keys(commands)),
+  },
   demo: { summary: "play a first program, with times", load: async () => (await import("./demo.ts")).demo },
 };
 

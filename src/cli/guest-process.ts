@@ -3,14 +3,12 @@ import { z } from "zod";
 import { Failure } from "../base/failure.ts";
 import type { ApiClient } from "./api-client.ts";
 import { decodeFrames, encodeFrame } from "./connect-stream.ts";
+import { type GuestAccess, guestHeaders } from "./guest-access.ts";
 import { feedGuest } from "./guest-input.ts";
 
-export interface GuestCommand {
-  readonly sandboxId: string;
-  readonly accessToken: string | undefined;
+export interface GuestCommand extends GuestAccess {
   /** For the shell. */
   readonly command: string;
-  readonly user: string | undefined;
   readonly cwd: string | undefined;
   /** What it is given to read; undefined: it finds its input at an end. */
   readonly stdin: Readable | undefined;
@@ -44,7 +42,7 @@ export async function runInGuest(api: ApiClient, guest: GuestCommand, signal: Ab
   const raw = { headers: streamHeaders(guest), bytes: encodeFrame(start) };
   const answer = await api.open({ method: "POST", path: "/process.Process/Start", raw }, signal);
   const ended = new AbortController();
-  const feeding = { headers: headersFor(guest), signal: AbortSignal.any([signal, ended.signal]) };
+  const feeding = { headers: guestHeaders(guest), signal: AbortSignal.any([signal, ended.signal]) };
   try {
     for await (const message of decodeFrames(answer)) {
       const { start, data, end } = event.parse(message).event;
@@ -61,17 +59,6 @@ export async function runInGuest(api: ApiClient, guest: GuestCommand, signal: Ab
   throw new Failure("unavailable", "the command's end was not reported");
 }
 
-function streamHeaders(guest: GuestCommand): Record<string, string> {
-  return { ...headersFor(guest), "content-type": "application/connect+json" };
-}
-
-function headersFor({ sandboxId, accessToken, user }: GuestCommand): Record<string, string> {
-  return {
-    "content-type": "application/json",
-    "connect-protocol-version": "1",
-    "e2b-sandbox-id": sandboxId,
-    "e2b-sandbox-port": "49983",
-    ...(accessToken === undefined ? {} : { "x-access-token": accessToken }),
-    ...(user === undefined ? {} : { authorization: `Basic ${Buffer.from(`${user}:`).toString("base64")}` }),
-  };
+function streamHeaders(guest: GuestAccess): Record<string, string> {
+  return { ...guestHeaders(guest), "content-type": "application/connect+json" };
 }

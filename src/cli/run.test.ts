@@ -6,7 +6,7 @@ import { buffer } from "node:stream/consumers";
 import { describe, it } from "node:test";
 import { AgentFixture } from "../agent/testing/agent-fixture.ts";
 import { decodeFrames, encodeFrame } from "./connect-stream.ts";
-import { shellLine } from "./run.ts";
+import { shellLine } from "./shell-line.ts";
 import { TestDaemon } from "./testing/test-daemon.ts";
 
 interface Start {

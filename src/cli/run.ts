@@ -3,15 +3,18 @@ import type { ApiClient } from "./api-client.ts";
 import { type Arguments, type Command, type Terminal, writeOut } from "./command.ts";
 import { connectToApi } from "./find-api.ts";
 import { runInGuest } from "./guest-process.ts";
+import { shellLine } from "./shell-line.ts";
 import { UsageError } from "./usage-error.ts";
 
 const started = z.object({ sandboxID: z.string(), envdAccessToken: z.string().optional() });
 
 export const run: Command = {
   usage:
-    "larder run [--template NAME] [--env NAME=VALUE]... [--user NAME] [--cwd DIR] [--timeout SECONDS] [--] COMMAND...",
+    "larder run [--template NAME] [--env NAME=VALUE]... [--user NAME] [--cwd DIR] [--timeout SECONDS] " +
+    "[--] COMMAND...",
   help: `Runs COMMAND with bash in a fresh sandbox, passes on what it prints, ends the sandbox and returns the
-command's exit code. What is piped into this program is the command's input. One word is a line for the shell ('ls | wc -l'); several are a command and its arguments.
+command's exit code. What is piped into this program is the command's input. One word is a line
+for the shell ('ls | wc -l'); several are a command and its arguments.
 Put -- before words that begin with -.`,
   options: {
     template: { type: "string", default: "base" },
@@ -52,12 +55,6 @@ async function runCommand(args: Arguments, terminal: Terminal): Promise<number> 
 async function end(api: ApiClient, id: string): Promise<void> {
   const call = { method: "DELETE", path: `/sandboxes/${id}` } as const;
   await api.page(call, AbortSignal.timeout(10_000)).catch(() => {});
-}
-
-/** One word is a line already; several are quoted, so that the shell sees the same words. */
-export function shellLine(words: readonly string[]): string {
-  if (words.length === 1) return words[0] ?? "";
-  return words.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
 }
 
 function environmentOf(pairs: readonly string[]): Record<string, string> {

@@ -96,7 +96,9 @@ describe("describeConfiguration", () => {
 
   it("the page for operators explains every setting", () => {
     const page = readFileSync(new URL("../../docs/operating.md", import.meta.url), "utf8");
-    const missing = describeConfiguration({}, host).filter(({ variable }) => !page.includes(`\`${variable}\``));
+    const missing = describeConfiguration({}, host).filter(
+      ({ variable }) => !page.includes(`\`${variable}\``),
+    );
     assert.deepEqual(missing, []);
   });
 
