@@ -2,7 +2,7 @@ import { systemClock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
 import { readConfiguration } from "../daemon/configuration.ts";
 import { findDaemon } from "../daemon/presence.ts";
-import { isAlive } from "../machine/processes.ts";
+import { isAlive } from "../base/processes.ts";
 import { type Command, printLine } from "./command.ts";
 import { hostFacts } from "./host-facts.ts";
 

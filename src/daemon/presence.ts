@@ -2,7 +2,7 @@ import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { Failure } from "../base/failure.ts";
-import { isAlive, startTimeOf } from "../machine/processes.ts";
+import { isAlive, startTimeOf } from "../base/processes.ts";
 
 const presence = z.object({
   pid: z.int().positive(),

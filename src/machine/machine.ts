@@ -7,7 +7,7 @@ import { deadline } from "../base/deadline.ts";
 import { Failure } from "../base/failure.ts";
 import { insideDirectory, type MachineHost } from "./confinement.ts";
 import { channelSocketName, type MachineSpec, qmpSocketName } from "./machine-spec.ts";
-import type { ProcessIdentity } from "./processes.ts";
+import type { ProcessIdentity } from "../base/processes.ts";
 import { incomingUri } from "./qemu-arguments.ts";
 import { QmpClient, type QmpEvent } from "./qmp-client.ts";
 import { untilThere } from "./until-there.ts";

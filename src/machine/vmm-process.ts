@@ -21,7 +21,7 @@ import {
   qmpSocketName,
 } from "./machine-spec.ts";
 import { printable } from "./printable.ts";
-import { findByArgument, isAlive, killByIdentity, type ProcessIdentity, startTimeOf } from "./processes.ts";
+import { findByArgument, isAlive, killByIdentity, type ProcessIdentity, startTimeOf } from "../base/processes.ts";
 
 export interface MachineExit {
   /** Null when a signal ended it, or when it could not even be started. */

@@ -10,7 +10,7 @@ import { together } from "../base/together.ts";
 import type { MachineHost } from "../machine/confinement.ts";
 import { Machine } from "../machine/machine.ts";
 import type { MachineSpec } from "../machine/machine-spec.ts";
-import { isAlive } from "../machine/processes.ts";
+import { isAlive } from "../base/processes.ts";
 import { endedEarly } from "../machine/vmm-process.ts";
 import type { BuildLease, BuildSource } from "./build-source.ts";
 import { DiskTrouble } from "./disk-trouble.ts";

@@ -10,7 +10,7 @@ import { Failure } from "../base/failure.ts";
 import { silentLogger } from "../base/logger.ts";
 import { silentMeter } from "../base/meter.ts";
 import { systemRandom } from "../base/random.ts";
-import { startTimeOf } from "../machine/processes.ts";
+import { startTimeOf } from "../base/processes.ts";
 import { Store } from "../store/store.ts";
 import { sandboxRecord } from "../store/testing/sample-records.ts";
 import { endLeftovers } from "./leftovers.ts";

@@ -1,7 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import { deadline } from "../base/deadline.ts";
 import { markerOf } from "../machine/machine-spec.ts";
-import { findByArgument, isAlive, killByIdentity } from "../machine/processes.ts";
+import { findByArgument, isAlive, killByIdentity } from "../base/processes.ts";
 import type { ProcessIdentity, Remains } from "./launcher.ts";
 import { removePlaces } from "./places.ts";
 

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
 import type { Clock } from "../base/clock.ts";
 import { markerOf } from "../machine/machine-spec.ts";
-import { findByArgument, killByIdentity } from "../machine/processes.ts";
+import { findByArgument, killByIdentity } from "../base/processes.ts";
 
 export interface WorkplaceOptions {
   /** For everything on the way. */

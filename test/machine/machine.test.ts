@@ -7,7 +7,7 @@ import { Failure } from "../../src/base/failure.ts";
 import { assertNothingLeft, type Census, takeCensus } from "../../src/base/testing/census.ts";
 import { Machine } from "../../src/machine/machine.ts";
 import { consoleName, lastWordsName, type MachineSpec, markerOf } from "../../src/machine/machine-spec.ts";
-import { findByArgument, isAlive, killByIdentity } from "../../src/machine/processes.ts";
+import { findByArgument, isAlive, killByIdentity } from "../../src/base/processes.ts";
 import { EchoTemplate, GuestShell, isRoot, patience } from "./testing/echo-template.ts";
 
 /** A block in the middle of the disk that nothing reads by itself. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Sandbox } from "e2b";
 import { markerOf } from "../../src/machine/machine-spec.ts";
-import { findByArgument, killByIdentity } from "../../src/machine/processes.ts";
+import { findByArgument, killByIdentity } from "../../src/base/processes.ts";
 import { type Served, serve } from "./testing/served.ts";
 
 const nothing = { processes: [], sockets: [], files: [], mounts: [] };
