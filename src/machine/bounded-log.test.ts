@@ -33,6 +33,17 @@ describe("BoundedLog", () => {
     assert.equal(clock.pending, 0);
   });
 
+  it("goes on with a file that is there, but not with what is none", async () => {
+    await writeFile(file, "earlier words");
+    using log = BoundedLog.reopen(file, { bytesMax: 100, clock });
+    await appendFile(file, ", later words");
+    assert.equal(log.tail(1000), "earlier words, later words");
+    await symlink(file, path.join(directory, "link"));
+    for (const name of ["missing", "link", "."]) {
+      assert.throws(() => BoundedLog.reopen(path.join(directory, name), { bytesMax: 100, clock }), name);
+    }
+  });
+
   it("is emptied when it has grown too large, and still tells its end", async () => {
     using log = BoundedLog.create(file, { bytesMax: 100, clock });
     await appendFile(file, "x".repeat(20_000));

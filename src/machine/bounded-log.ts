@@ -9,6 +9,7 @@ import {
   rmSync,
 } from "node:fs";
 import type { Clock } from "../base/clock.ts";
+import { Failure } from "../base/failure.ts";
 
 export interface BoundedLogOptions {
   /** How large the file may be at the times when it is looked at, in bytes; then it is emptied. */
@@ -47,6 +48,15 @@ export class BoundedLog implements Disposable {
     const descriptor = openSync(path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_NOFOLLOW, 0o600);
     if (options.uid !== undefined) fchownSync(descriptor, options.uid, options.uid);
     return new BoundedLog(descriptor, options);
+  }
+
+  /** The file that is there. Throws when there is none, or something that is no file. */
+  static reopen(path: string, options: BoundedLogOptions): BoundedLog {
+    const { O_RDWR, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = constants;
+    const descriptor = openSync(path, O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK);
+    if (fstatSync(descriptor).isFile()) return new BoundedLog(descriptor, options);
+    closeSync(descriptor);
+    throw new Failure("invalid", `${path} is no file`);
   }
 
   /** The end of all that was written, at most `bytes` of it. Empty once this is disposed of. */

@@ -5,13 +5,14 @@ import { abortable } from "../base/abortable.ts";
 import type { Clock } from "../base/clock.ts";
 import { deadline } from "../base/deadline.ts";
 import { Failure } from "../base/failure.ts";
+import { AdoptedVmm } from "./adopted-vmm.ts";
 import { insideDirectory, type MachineHost } from "./confinement.ts";
 import { channelSocketName, type MachineSpec, qmpSocketName } from "./machine-spec.ts";
-import type { ProcessIdentity } from "../base/processes.ts";
+import { isAlive, type ProcessIdentity } from "../base/processes.ts";
 import { incomingUri } from "./qemu-arguments.ts";
 import { QmpClient, type QmpEvent } from "./qmp-client.ts";
 import { untilThere } from "./until-there.ts";
-import { endedEarly, type MachineExit, VmmProcess } from "./vmm-process.ts";
+import { endedEarly, type MachineExit, type Vmm, VmmProcess } from "./vmm-process.ts";
 
 /** How long to wait before a socket is tried again that nobody listened to. */
 const pollMs = 1;
@@ -29,11 +30,11 @@ const lastWordsMsMax = 2000;
  */
 export class Machine implements AsyncDisposable {
   readonly spec: MachineSpec;
-  readonly #process: VmmProcess;
+  readonly #process: Vmm;
   readonly #qmp: QmpClient;
   readonly #listeners: Set<Listener>;
 
-  private constructor(spec: MachineSpec, process: VmmProcess, qmp: QmpClient, listeners: Set<Listener>) {
+  private constructor(spec: MachineSpec, process: Vmm, qmp: QmpClient, listeners: Set<Listener>) {
     this.spec = spec;
     this.#process = process;
     this.#qmp = qmp;
@@ -59,6 +60,32 @@ export class Machine implements AsyncDisposable {
       return new Machine(spec, process, qmp, listeners);
     } catch (error) {
       await process.end();
+      throw error;
+    }
+  }
+
+  /**
+   * The machine that an earlier program started and left, as `spec` and the identity of its process say. Throws
+   * `not_found` when it is no more, `unavailable` when it does not take commands.
+   */
+  static async adopt(
+    spec: MachineSpec,
+    identity: ProcessIdentity,
+    clock: Clock,
+    signal: AbortSignal,
+  ): Promise<Machine> {
+    if (!isAlive(identity)) throw new Failure("not_found", `machine '${spec.id}' is no more`);
+    const process = new AdoptedVmm(spec, identity, clock);
+    const listeners = new Set<Listener>();
+    try {
+      return new Machine(
+        spec,
+        process,
+        await connectTo(spec, process, { clock, listeners }, signal),
+        listeners,
+      );
+    } catch (error) {
+      process.leave();
       throw error;
     }
   }
@@ -152,6 +179,12 @@ export class Machine implements AsyncDisposable {
     await this.#process.end();
   }
 
+  /** Lets go of the VMM: it runs on, for another program to adopt. */
+  leave(): void {
+    this.#qmp.destroy(new Failure("unavailable", "the machine was left to itself"));
+    this.#process.leave();
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.destroy();
   }
@@ -165,7 +198,7 @@ type Listener = (event: QmpEvent) => void;
  */
 async function connectTo(
   spec: MachineSpec,
-  process: VmmProcess,
+  process: Vmm,
   { clock, listeners }: { readonly clock: Clock; readonly listeners: ReadonlySet<Listener> },
   signal: AbortSignal,
 ): Promise<QmpClient> {

@@ -21,9 +21,28 @@ import {
   qmpSocketName,
 } from "./machine-spec.ts";
 import { printable } from "./printable.ts";
-import { findByArgument, isAlive, killByIdentity, type ProcessIdentity, startTimeOf } from "../base/processes.ts";
+import {
+  findByArgument,
+  isAlive,
+  killByIdentity,
+  type ProcessIdentity,
+  startTimeOf,
+} from "../base/processes.ts";
+
+/** The process of a machine, whoever started it. */
+export interface Vmm {
+  readonly identity: ProcessIdentity;
+  /** Resolves when the VMM is no more and everything of it has been read, whoever ended it. */
+  readonly exited: Promise<MachineExit>;
+  /** Ends it at once, waits until it is gone, and removes its sockets. May be called twice. */
+  end(): Promise<void>;
+  /** Lets go of it: it runs on without this program. */
+  leave(): void;
+}
 
 export interface MachineExit {
+  /** Another program started it: how it ended is not to be known. */
+  readonly adopted?: true;
   /** Null when a signal ended it, or when it could not even be started. */
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -33,9 +52,9 @@ export interface MachineExit {
 
 /** Bubblewrap tells a few numbers in some hundred bytes. */
 const infoBytesMax = 10_000;
-const logBytesMax = 1 << 20;
+export const logBytesMax = 1 << 20;
 /** How much is read of the VMM's complaints to make its last words of, in bytes. */
-const lastWordsBytes = 4000;
+export const lastWordsBytes = 4000;
 const lastWordsCharactersMax = 1000;
 /** How long killed processes may take to be gone, and how often they are looked at. */
 const endMsMax = 10_000;
@@ -47,8 +66,7 @@ const beginMsMax = 2000;
  * The processes of one machine: bubblewrap, which watches, and the VMM in its cage, in a session of their own.
  * They survive this program; whoever wants them ended says so.
  */
-export class VmmProcess {
-  /** Resolves when the VMM is no more and everything of it has been read, whoever ended it. */
+export class VmmProcess implements Vmm {
   readonly exited: Promise<MachineExit>;
   readonly #spec: MachineSpec;
   readonly #clock: Clock;
@@ -104,6 +122,12 @@ export class VmmProcess {
     return (this.#ending ??= this.#end());
   }
 
+  leave(): void {
+    this.#watcher.unref();
+    infoOf(this.#watcher)?.destroy();
+    this.#logs[Symbol.dispose]();
+  }
+
   async #end(): Promise<void> {
     using patience = deadline(this.#clock, endMsMax, `ending machine '${this.#spec.id}'`);
     const identity = this.#identity ?? (await this.#beginning());
@@ -111,11 +135,7 @@ export class VmmProcess {
     if (identity === undefined) this.#watcher.kill("SIGKILL");
     else killByIdentity(identity);
     await abortable(this.exited, patience.signal);
-    const sockets = [qmpSocketName, channelSocketName].map((name) =>
-      path.join(this.#spec.socketDirectory, name),
-    );
-    // Recursive, because the VMM may have put there what it wanted.
-    await Promise.all(sockets.map((socket) => rm(socket, { force: true, recursive: true })));
+    await removeSockets(this.#spec);
   }
 
   /** The VMM's process, if there is going to be one: killing only its watcher would leave it to itself. */
@@ -139,6 +159,12 @@ export class VmmProcess {
     this.#logs[Symbol.dispose]();
     return machineExit({ ...end, words });
   }
+}
+
+/** Recursive, because the VMM may have put there what it wanted. */
+export async function removeSockets({ socketDirectory }: MachineSpec): Promise<void> {
+  const sockets = [qmpSocketName, channelSocketName].map((name) => path.join(socketDirectory, name));
+  await Promise.all(sockets.map((socket) => rm(socket, { force: true, recursive: true })));
 }
 
 interface WatcherEnd {
@@ -203,14 +229,16 @@ export function machineExit(end: WatcherEnd & { readonly words: string }): Machi
 const harmless = /warning: hub \d+ is not connected to host network/;
 
 /** Says why a machine is no more, with its last words. */
-export function endedEarly({ code, signal, lastWords }: MachineExit): Failure {
-  const how =
-    signal !== null
-      ? `ended by ${signal}`
-      : code === null
-        ? "could not be started"
-        : `ended with code ${code}`;
+export function endedEarly(exit: MachineExit): Failure {
+  const { lastWords } = exit;
+  const how = howItEnded(exit);
   return new Failure("unavailable", `the machine ${how}${lastWords === "" ? "" : `: ${lastWords}`}`);
+}
+
+function howItEnded({ adopted, code, signal }: MachineExit): string {
+  if (adopted === true) return "ended";
+  if (signal !== null) return `ended by ${signal}`;
+  return code === null ? "could not be started" : `ended with code ${code}`;
 }
 
 function endOf(watcher: ChildProcess): Promise<WatcherEnd> {
@@ -225,8 +253,7 @@ function endOf(watcher: ChildProcess): Promise<WatcherEnd> {
  * The pipe is read to its end: bubblewrap writes to it more than once.
  */
 function childPid(watcher: ChildProcess): Promise<number | undefined> {
-  // There is no such array when the system had no descriptor left for the pipe.
-  const info = (watcher.stdio as ChildProcess["stdio"] | undefined)?.[infoFd] as Readable | undefined;
+  const info = infoOf(watcher);
   return new Promise((resolve) => {
     if (info === undefined) return resolve(undefined);
     let text = "";
@@ -238,6 +265,11 @@ function childPid(watcher: ChildProcess): Promise<number | undefined> {
     info.on("error", ignore);
     info.on("close", () => resolve(undefined));
   });
+}
+
+/** There is no such array when the system had no descriptor left for the pipe. */
+function infoOf(watcher: ChildProcess): Readable | undefined {
+  return (watcher.stdio as ChildProcess["stdio"] | undefined)?.[infoFd] as Readable | undefined;
 }
 
 function identityOf(pid: number | undefined): ProcessIdentity | undefined {

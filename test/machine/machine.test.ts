@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { open, readdir, readFile, readlink, stat, truncate, writeFile } from "node:fs/promises";
+import { appendFile, open, readdir, readFile, readlink, stat, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
+import { systemClock } from "../../src/base/clock.ts";
 import { Failure } from "../../src/base/failure.ts";
 import { assertNothingLeft, type Census, takeCensus } from "../../src/base/testing/census.ts";
 import { Machine } from "../../src/machine/machine.ts";
@@ -51,6 +52,35 @@ describe("a machine", () => {
     await writeFile(template.snapfile, await readFile(path.join(spec.directory, "snapfile")));
     await template.serve();
     await assertGone(spec);
+  });
+
+  it("runs on when it is left, and answers whoever adopts it", async () => {
+    const spec = await template.restoreSpec();
+    const left = await start(spec);
+    await left.restore(patience());
+    left.leave();
+    {
+      await using adopted = await Machine.adopt(spec, left.identity, systemClock, patience());
+      assert.equal(await adopted.status(patience()), "running");
+      using shell = new GuestShell(adopted);
+      assert.equal(await shell.ask("echo still here"), "2 still here");
+    }
+    await assertGone(spec);
+    assert.equal(isAlive(left.identity), false);
+    await assert.rejects(Machine.adopt(spec, left.identity, systemClock, patience()), { code: "not_found" });
+  });
+
+  it("that was adopted and dies is noticed, with its last words", async () => {
+    const spec = await template.restoreSpec();
+    const left = await start(spec);
+    left.leave();
+    await using adopted = await Machine.adopt(spec, left.identity, systemClock, patience());
+    await appendFile(path.join(spec.directory, lastWordsName), "it is over\n");
+    const began = performance.now();
+    killByIdentity(adopted.identity);
+    const { adopted: flag, lastWords } = await adopted.exited;
+    assert.deepEqual([flag, lastWords], [true, "it is over"]);
+    assert.ok(performance.now() - began < 2000, "it is noticed soon");
   });
 
   it("is restored twice from the same files, and neither copy sees the other", async () => {
