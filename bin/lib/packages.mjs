@@ -18,6 +18,9 @@ const unprivileged = [{ name: "uidmap", brings: ["newuidmap"] }];
 const tests = [
   { name: "nbdkit", brings: ["nbdkit"] },
   { name: "libnbd-bin", brings: ["nbdinfo", "nbdcopy"] },
+  { name: "radosgw", brings: ["radosgw"] },
+  { name: "ceph-mon", brings: ["ceph-mon"] },
+  { name: "ceph-osd", brings: ["ceph-osd"] },
 ];
 /** Debian's QEMU is unpacked privately where the system has none; elsewhere it has to come from the system. */
 const systemQemu = [{ name: "qemu-system-x86", brings: ["qemu-system-x86_64"] }];

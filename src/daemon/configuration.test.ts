@@ -55,7 +55,13 @@ describe("readConfiguration", () => {
       LARDER_HOST: ["a b"],
       LARDER_PORT: ["x", "-1", "65536", "80.5", "8700 "],
       LARDER_DOMAIN: ["-a b", "http://x", "x/y"],
-      LARDER_BUCKET: ["s3://bucket", "/var/bucket", "file://host/x"],
+      LARDER_BUCKET: [
+        "s3://user:hush@bucket",
+        "gs://bucket?x=hush",
+        "s3://bucket/a b",
+        "/var/bucket",
+        "file://host/x",
+      ],
       LARDER_SHELF_BYTES: ["20 apples", "1", "-20G", "1e9"],
       LARDER_API_KEY: ["secret", "e2b_XYZ", "e2b_"],
       LARDER_ACCEL: ["hvf"],
@@ -77,11 +83,21 @@ describe("readConfiguration", () => {
     assert.throws(() => readConfiguration({ LARDER_ACCEL: "y", LARDER_PORT: "x" }, host), { message });
   });
 
-  it("a bad API key is not repeated", () => {
-    assert.throws(
-      () => readConfiguration({ LARDER_API_KEY: "hush" }, host),
-      (error: Error) => !error.message.includes("hush"),
-    );
+  it("what may be a secret is not repeated", () => {
+    for (const env of [{ LARDER_API_KEY: "hush" }, { LARDER_BUCKET: "s3://user:hush@bucket?key=hush" }]) {
+      assert.throws(
+        () => readConfiguration(env, host),
+        (error: Error) => !error.message.includes("hush"),
+      );
+    }
+  });
+
+  it("object stores are taken as buckets", () => {
+    for (const url of [
+      "s3://bucket/prefix?endpoint=http://127.0.0.1:9000&region=x&pathStyle=true",
+      "gs://bucket",
+    ])
+      assert.equal(readConfiguration({ LARDER_BUCKET: url }, host).bucket, url);
   });
 });
 

@@ -44,7 +44,7 @@ export const settings = {
   },
   bucket: {
     variable: "LARDER_BUCKET",
-    means: "object storage; unset: the folder bucket in LARDER_DATA",
+    means: "object storage, file:///, s3:// or gs://; unset: the folder bucket in LARDER_DATA",
     read: read.bucketUrl,
     otherwise: () => undefined,
   },

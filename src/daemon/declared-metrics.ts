@@ -22,6 +22,7 @@ export const declaredMetrics: Readonly<Record<string, MetricDeclaration>> = {
   larder_fetches_total: counter("Fetches", "source", "outcome"),
   larder_fetched_bytes_total: counter("Bytes of chunks that were fetched", "source"),
   larder_retries_total: counter("Attempts after the first one", "kind"),
+  larder_bucket_retries_total: counter("Requests to an object store that were sent again"),
   larder_corrupt_chunks_total: counter("Chunks that were not what their digest says", "source"),
 
   larder_cache_failed_fetches_total: counter("Objects that a flight gave up", "artifact", "kind"),

@@ -1,5 +1,6 @@
 import path from "node:path";
 import { Failure } from "../base/failure.ts";
+import { checkBucketUrl } from "../bucket/open-bucket.ts";
 
 /**
  * What a setting may be: each takes the text of one variable and gives its value, or throws `invalid` with a sentence
@@ -34,7 +35,12 @@ export const domain: Reader<string> = (variable, text) => {
 };
 
 export const bucketUrl: Reader<string> = (variable, text) => {
-  if (!/^file:\/\/\/./.test(text)) throw wrong(variable, text, "a URL like file:///var/lib/larder/bucket");
+  // The value may hold a secret where none belongs: it is not repeated.
+  try {
+    checkBucketUrl(text);
+  } catch (error) {
+    throw new Failure("invalid", `${variable}: ${Failure.from(error).message}`);
+  }
   return text;
 };
 

@@ -64,7 +64,8 @@ export async function wireBuilds(ground: Ground, ends: EndsInOrder, signal: Abor
   const { data, shelfBytes: bytesMax } = configuration;
   const database = { path: path.join(data, "larder.db"), clock, random, logger };
   const store = ends.hold("store", await Store.open(database));
-  const bucket = ends.hold("bucket", openBucket(configuration.bucket));
+  const bucketGround = { clock, random, meter, environment: process.env };
+  const bucket = ends.hold("bucket", openBucket(configuration.bucket, bucketGround));
   await claimBucket(bucket, store.settings.storeId, signal);
   const indexes = new IndexBook();
   const chunks = chunksFrom(bucket, indexes, ground);
