@@ -8,8 +8,8 @@ import { openBody } from "./upload-body.ts";
 
 /**
  * Finds out whether the server honours a condition before it is relied upon: one that ignores it would let two
- * stores publish one build, and overwrite each other's claim. Throws `conflict` when `key` is there, which no condition
- * has to find out, and `invalid` when conditions are not known.
+ * stores publish one build, and overwrite each other's claim. Throws `conflict` when `key` is there, which needs no
+ * condition to be found out, and `invalid` when conditions are not known.
  */
 export async function proveConditions(
   client: StoreClient,

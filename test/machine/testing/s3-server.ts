@@ -16,8 +16,8 @@ export interface S3Server extends AsyncDisposable {
 const keys = { accessKeyId: "TESTKEY", secretAccessKey: "TESTSECRET" };
 
 /**
- * A real S3 server: Debian's radosgw over a monitor and one memory-backed store of Ceph, on loopback alone. It is up in
- * about 20 s, and takes its own directory with it when it goes.
+ * A real S3 server: Debian's radosgw over a monitor and one memory-backed store of Ceph, on loopback alone. It is up
+ * in about 20 s, and takes its own directory with it when it goes.
  */
 export async function startS3Server(): Promise<S3Server> {
   const directory = await mkdtemp("/var/tmp/larder-s3-");
