@@ -4,11 +4,11 @@ import path from "node:path";
 
 // `npm run bench -- NAME [ARGUMENTS]` runs bench/NAME.ts. Its last line is one JSON object.
 const [name = "", ...rest] = process.argv.slice(2);
-const others = new Set(["run", "medians", "bare-machine"]);
+const parts = /^(run|medians|bare-machine|raw-socket|nbd-.*)$/;
 const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith(".ts"))
   .map((file) => path.basename(file, ".ts"))
-  .filter((each) => !others.has(each));
+  .filter((each) => !parts.test(each));
 if (names.includes(name)) {
   const file = path.join(import.meta.dirname, `${name}.ts`);
   process.exitCode = spawnSync(process.execPath, [file, ...rest], { stdio: "inherit" }).status ?? 1;

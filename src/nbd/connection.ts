@@ -12,11 +12,14 @@ import type { Offer } from "./option-reply.ts";
 import { Outbox } from "./outbox.ts";
 import { command, wireBytes } from "./protocol.ts";
 import { parseRequest } from "./request.ts";
+import { type Sink, StreamSink } from "./sink.ts";
 import type { SlabPool } from "./slab-pool.ts";
 import { Transmission } from "./transmission.ts";
 
 export interface ConnectionOptions {
   readonly socket: Duplex;
+  /** Where replies go, if not to the socket's stream. */
+  readonly sink?: Sink;
   readonly device: BlockDevice;
   readonly offer: Offer;
   readonly clock: Clock;
@@ -54,6 +57,7 @@ export class Connection {
   readonly closed: Promise<void>;
   readonly #o: ConnectionOptions;
   readonly #inbox = new Inbox();
+  readonly #sink: Sink;
   readonly #outbox: Outbox;
   readonly #abandoned = new AbortController();
   readonly #handshakeTimer: Disposable;
@@ -63,7 +67,8 @@ export class Connection {
   constructor(options: ConnectionOptions) {
     this.#o = options;
     const { clock, limits, slabs, socket } = options;
-    this.#outbox = new Outbox(socket, slabs, () => this.#goOn());
+    this.#sink = options.sink ?? new StreamSink(socket);
+    this.#outbox = new Outbox(this.#sink, slabs, () => this.#goOn());
     this.#handshakeTimer = clock.after(limits.handshakeTimeoutMs, () =>
       this.#hangUp(new Failure("unavailable", `no request after ${limits.handshakeTimeoutMs} ms`)),
     );
@@ -100,11 +105,19 @@ export class Connection {
   /** Takes all whole messages that are there and that there is room for. */
   #understand(): void {
     try {
-      while (this.#step());
+      while (this.#takeSimple() || this.#step());
     } catch (error) {
       this.#hangUp(Failure.from(error));
     }
     this.#transmission?.flush();
+  }
+
+  /** Takes the simple reads that come next; false when there are none. */
+  #takeSimple(): boolean {
+    if (this.#state.name !== "request" || this.#inbox.skipping) return false;
+    const done = this.#state.transmission.serveSimple(this.#inbox.view);
+    this.#inbox.skip(done);
+    return done > 0;
   }
 
   /** Takes one message; false when there is none that could be taken now. */
@@ -227,6 +240,7 @@ export class Connection {
     await this.#transmission?.settled();
     this.#transmission?.flush();
     using _timer = clock.after(limits.drainTimeoutMs, () => socket.destroy());
+    await this.#sink.idle();
     socket.end(() => socket.destroy());
     await this.closed;
   }

@@ -33,6 +33,11 @@ export class Inbox {
     return this.#bytes.subarray(this.#at - count, this.#at);
   }
 
+  /** A view of all that lies here and is not to be skipped. */
+  get view(): Buffer {
+    return this.#bytes.subarray(this.#at);
+  }
+
   /** Drops the next `count` bytes, also those that have yet to come. */
   skip(count: number): void {
     this.#skipping += count;

@@ -3,6 +3,7 @@ import { Writable } from "node:stream";
 import { describe, it } from "node:test";
 import { settled } from "../base/testing/virtual-clock.ts";
 import { Outbox } from "./outbox.ts";
+import { StreamSink } from "./sink.ts";
 import { SlabPool } from "./slab-pool.ts";
 
 /** A client's end that keeps what it takes, and takes it when it is told to. */
@@ -33,7 +34,7 @@ function outboxOf(slabBytes: number) {
   const sink = new SlowSink();
   const slabs = new SlabPool({ slabBytes, idleMax: 4 });
   let taken = 0;
-  const outbox = new Outbox(sink, slabs, () => (taken += 1));
+  const outbox = new Outbox(new StreamSink(sink), slabs, () => (taken += 1));
   return { outbox, sink, slabs, taken: () => taken };
 }
 

@@ -1,4 +1,4 @@
-import type { Writable } from "node:stream";
+import type { FilePart, Sink } from "./sink.ts";
 import type { SlabPool } from "./slab-pool.ts";
 
 /**
@@ -6,7 +6,7 @@ import type { SlabPool } from "./slab-pool.ts";
  * one write. Counts every byte from its carving until the kernel has taken it.
  */
 export class Outbox {
-  readonly #socket: Writable;
+  readonly #sink: Sink;
   readonly #slabs: SlabPool;
   readonly #onTaken: () => void;
   #slab: Buffer | undefined;
@@ -14,8 +14,8 @@ export class Outbox {
   #bytes = 0;
 
   /** `onTaken` is called whenever the kernel took something. */
-  constructor(socket: Writable, slabs: SlabPool, onTaken: () => void) {
-    this.#socket = socket;
+  constructor(sink: Sink, slabs: SlabPool, onTaken: () => void) {
+    this.#sink = sink;
     this.#slabs = slabs;
     this.#onTaken = onTaken;
   }
@@ -50,9 +50,23 @@ export class Outbox {
   /** Sends a reply that lies in a buffer of its own; those of one turn of the loop leave in one write. */
   send(reply: Buffer): void {
     this.#bytes += reply.length;
-    this.#socket.cork();
+    this.#sink.gather();
     this.#write(reply, () => {});
-    process.nextTick(() => this.#socket.uncork());
+  }
+
+  /** True when stretches of files can be sent as they lie. */
+  get takesFiles(): boolean {
+    return this.#sink.writeFile !== undefined;
+  }
+
+  /** Sends what was carved, and a stretch of a file behind it. */
+  sendFile(part: FilePart): void {
+    this.flush();
+    this.#bytes += part.bytes;
+    this.#sink.writeFile?.(part, () => {
+      this.#bytes -= part.bytes;
+      this.#onTaken();
+    });
   }
 
   /** Sends what was carved. */
@@ -71,7 +85,7 @@ export class Outbox {
 
   /** A write to a socket that has gone is called back too, with an error that the socket's owner learns by himself. */
   #write(bytes: Buffer, after: () => void): void {
-    this.#socket.write(bytes, () => {
+    this.#sink.write(bytes, () => {
       this.#bytes -= bytes.length;
       after();
       this.#onTaken();
