@@ -34,7 +34,7 @@ const metrics = Object.assign(new Metrics(() => {}), { observe: meter.observe.bi
 const ground = { configuration, premises, clock, random, logger, metrics };
 const builds = await wireBuilds(ground, ends, signal);
 const host = await needBase(ground, builds);
-const sandboxes = wireSandboxes(ground, builds, host, ends);
+const sandboxes = await wireSandboxes(ground, builds, host, ends);
 const request = {
   template: "base",
   timeoutMs: 60_000,

@@ -27,7 +27,9 @@ describe("the API", () => {
   it("the defaults of a create are the server's", async () => {
     await using api = await TestApi.start();
     await api.call("POST", "/v2/sandboxes", {});
-    const defaults = { timeoutMs: 300_000, metadata: {}, envs: {}, secure: true, allowInternet: true };
+    const lifecycle = { onTimeout: "kill", keepMemory: true, autoResume: false };
+    const open = { secure: true, allowInternet: true };
+    const defaults = { timeoutMs: 300_000, metadata: {}, envs: {}, ...open, lifecycle };
     assert.deepEqual(api.sandboxes.asked, [{ template: "base", ...defaults }]);
   });
 
@@ -59,14 +61,11 @@ describe("the API", () => {
       [{ templateID: "base", volumeMounts: [{}] }, /^field 'volumeMounts': volumes are not supported yet$/],
       [{ templateID: "base", iam: { tokens: {} } }, /^field 'iam': workload identity is not supported yet$/],
       [{ templateID: "base", mcp: {} }, /^field 'mcp': MCP servers are not supported yet$/],
-      [{ templateID: "base", autoPause: true }, /^field 'autoPause': pausing is not supported yet$/],
-      [
-        { templateID: "base", autoPauseMemory: false },
-        /^field 'autoPauseMemory': pausing is not supported yet$/,
-      ],
+      [{ templateID: "base", autoPause: "yes" }, /^field 'autoPause': /],
+      [{ templateID: "base", autoPauseMemory: false }, /^field 'autoPauseMemory': .*only with autoPause$/],
       [
         { templateID: "base", autoResume: { enabled: true } },
-        /^field 'autoResume': resuming is not supported yet$/,
+        /^field 'autoResume': resuming by traffic is not supported yet$/,
       ],
       [{ templateID: "base", timeout: 0 }, /^field 'timeout': /],
       [{ templateID: "base", timeout: "60" }, /^field 'timeout': /],
@@ -134,7 +133,7 @@ describe("the API", () => {
   it("what the protocol has and this server has not is refused by name with 501", async () => {
     await using api = await TestApi.start();
     const cases: [string, string, RegExp][] = [
-      ["POST", "/sandboxes/i0001/pause", /^pausing a sandbox is not supported yet$/],
+      ["POST", "/sandboxes/i0001/fork", /^forking a sandbox is not supported yet$/],
       ["GET", "/sandboxes/i0001/metrics", /^metrics of a sandbox are not supported yet$/],
       ["POST", "/v3/templates", /^making a template is not supported yet$/],
       ["DELETE", "/templates/ns%2Fsnap%3Adefault", /^deleting a template/],
@@ -146,6 +145,23 @@ describe("the API", () => {
       assert.deepEqual([status, body.code], [501, 501], path);
       assert.match(body.message, message);
     }
+  });
+
+  it("a sandbox is paused once, and woken by connect (201) or resume, which is refused while it runs", async () => {
+    await using api = await TestApi.start();
+    const { sandboxID: id } = (await api.call("POST", "/sandboxes", {})).body;
+    const status = async (path: string, body?: object) =>
+      (await api.call("POST", `/sandboxes/${id}/${path}`, body)).status;
+    assert.equal(await status("resume", { timeout: 10 }), 409);
+    assert.equal(await status("pause", { memory: false }), 204);
+    assert.deepEqual(api.sandboxes.pauses, [{ id, memory: false }]);
+    assert.equal(await status("pause"), 409);
+    assert.equal((await api.call("GET", `/sandboxes/${id}`)).body.state, "paused");
+    assert.equal(await status("connect", { memory: false }), 201);
+    assert.equal(await status("connect", {}), 200);
+    assert.equal(await status("pause", {}), 204);
+    assert.equal(await status("resume"), 201);
+    assert.equal((await api.call("POST", "/sandboxes/i9999/pause")).status, 404);
   });
 
   it("an unknown route gets 404 with its name", async () => {
@@ -228,7 +244,7 @@ describe("the API", () => {
       paths: Record<string, object>;
     };
     assert.ok(description.paths["/v2/sandboxes/{id}/connect"]);
-    assert.equal(description.paths["/sandboxes/{id}/pause"], undefined);
+    assert.equal(description.paths["/sandboxes/{id}/fork"], undefined);
     assert.match(await (await fetch(api.url, { headers: { accept: "text/html" } })).text(), /<h1>Larder/);
     assert.equal(await (await fetch(`${api.url}/metrics`)).text(), "larder_up 1\n");
   });

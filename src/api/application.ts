@@ -9,6 +9,7 @@ import { listRoutes } from "./list-routes.ts";
 import { notYetRoutes } from "./not-yet-routes.ts";
 import { operatorRoutes } from "./operator-routes.ts";
 import type { Admin, Inspect, KeyChecker, TemplateService } from "./ports.ts";
+import { pauseRoutes } from "./pause-routes.ts";
 import { publicRoutes, type PublicRoutesOptions } from "./public-routes.ts";
 import { sandboxRoutes, type SandboxRoutesOptions } from "./sandbox-routes.ts";
 import { templateRoutes } from "./template-routes.ts";
@@ -54,6 +55,7 @@ export async function application(
   await app.register(async (keyed) => {
     keyed.addHook("onRequest", requireKey);
     await keyed.register(sandboxRoutes, options);
+    await keyed.register(pauseRoutes, options);
     await keyed.register(listRoutes, options);
     await keyed.register(templateRoutes, options);
     await keyed.register(operatorRoutes, options);

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { Failure } from "../base/failure.ts";
-import type { SandboxFilter } from "../sandbox/sandboxes.ts";
+import type { SandboxFilter } from "../sandbox/sandbox-filter.ts";
 
 /** The most that one page holds, and what it holds when nobody says. */
 export const pageSandboxesMax = 100;

@@ -4,7 +4,7 @@ import { errorBody } from "./error-answers.ts";
 import { listQuery, metadataOf, pageSandboxesMax, runningQuery, toFilter } from "./list-query.ts";
 import type { SandboxService } from "./ports.ts";
 import type { SandboxView } from "../sandbox/sandbox-view.ts";
-import type { SandboxFilter } from "../sandbox/sandboxes.ts";
+import type { SandboxFilter } from "../sandbox/sandbox-filter.ts";
 import { listedSandbox, toListed } from "./sandbox-views.ts";
 
 /** Lists of sandboxes: pages for the clients of today, everything at once for the oldest ones. */

@@ -6,8 +6,6 @@ const missing: readonly (readonly [
   methods: readonly HTTPMethods[],
   paths: readonly string[],
 ])[] = [
-  ["pausing a sandbox is", ["POST"], ["/sandboxes/:id/pause"]],
-  ["resuming a sandbox is", ["POST"], ["/sandboxes/:id/resume"]],
   ["forking a sandbox is", ["POST"], ["/sandboxes/:id/fork"]],
   ["making a snapshot of a sandbox is", ["POST"], ["/sandboxes/:id/snapshots"]],
   ["listing snapshots is", ["GET"], ["/snapshots"]],

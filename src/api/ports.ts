@@ -1,7 +1,8 @@
 import type { Readable, Duplex } from "node:stream";
 import type { CreateRequest } from "../sandbox/create-request.ts";
 import type { SandboxView } from "../sandbox/sandbox-view.ts";
-import type { SandboxFilter, SandboxPage } from "../sandbox/sandboxes.ts";
+import type { Connected } from "../sandbox/sandboxes.ts";
+import type { SandboxFilter, SandboxPage } from "../sandbox/sandbox-filter.ts";
 
 /**
  * What the API needs of the rooms below it, and nothing more. `sandbox/` and `template/` offer more than this;
@@ -30,14 +31,22 @@ export interface GuestChannel {
   connectPort(port: number, signal: AbortSignal): Promise<Duplex>;
 }
 
+export interface ConnectWish {
+  readonly timeoutMs: number;
+  /** One that sleeps is started from its disk. */
+  readonly reboot: boolean;
+}
+
 /** All that name an id throw `not_found` when there is no such sandbox. */
 export interface SandboxService {
   /** Resolves when the sandbox can be used; aborting leaves nothing behind. */
   create(request: CreateRequest, signal: AbortSignal): Promise<SandboxView>;
   get(id: string): Promise<SandboxView>;
   list(filter: SandboxFilter): Promise<SandboxPage>;
-  /** Extends the life to at least `timeoutMs` from now; never shortens it. */
-  connect(id: string, timeoutMs: number, signal: AbortSignal): Promise<SandboxView>;
+  /** Wakes it if it sleeps; extends the life to at least `timeoutMs` from now, never shortens it. */
+  connect(id: string, wish: ConnectWish, signal: AbortSignal): Promise<Connected>;
+  /** Throws `conflict` when it is paused already. With `memory` it will go on where it was. */
+  pause(id: string, memory: boolean): Promise<void>;
   /** Sets the end to `timeoutMs` from now, sooner or later than it was. */
   setTimeout(id: string, timeoutMs: number): Promise<void>;
   /** False when there is no such sandbox. Resolves when nothing of it is left. */

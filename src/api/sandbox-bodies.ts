@@ -23,9 +23,13 @@ export const createBody = z.strictObject({
   envVars: environment.nullish(),
   secure: z.boolean().default(true),
   allow_internet_access: z.boolean().nullish(),
-  autoPause: only(z.boolean(), isFalse, "pausing is not supported yet"),
-  autoPauseMemory: notYet("pausing is"),
-  autoResume: only(z.strictObject({ enabled: z.boolean() }), isOff, "resuming is not supported yet"),
+  autoPause: z.boolean().nullish(),
+  autoPauseMemory: z.boolean().nullish(),
+  autoResume: only(
+    z.strictObject({ enabled: z.boolean() }),
+    ({ enabled }) => !enabled,
+    "resuming by traffic is not supported yet",
+  ),
   network: network.nullish(),
   iam: notYet("workload identity is"),
   mcp: notYet("MCP servers are"),
@@ -37,8 +41,18 @@ export type CreateBody = z.output<typeof createBody>;
 /** `POST /sandboxes/{id}/connect`, both generations. */
 export const connectBody = z.strictObject({
   timeout: seconds.default(defaultTimeoutSeconds),
-  memory: only(z.boolean(), isTrue, "a start without memory is not supported yet"),
+  /** False: one that sleeps is started from its disk. */
+  memory: z.boolean().nullish(),
 });
+
+/** `POST /sandboxes/{id}/resume` of older clients. */
+export const resumeBody = z.strictObject({
+  timeout: seconds.default(defaultTimeoutSeconds),
+  autoPause: z.boolean().nullish(),
+});
+
+/** `POST /sandboxes/{id}/pause`. */
+export const pauseBody = z.strictObject({ memory: z.boolean().nullish() });
 
 /** `POST /sandboxes/{id}/timeout`; 0 ends the sandbox at once. */
 export const timeoutBody = z.strictObject({ timeout: z.int().min(0).max(timeoutSecondsMax) });
@@ -56,12 +70,4 @@ function isEmptyObject(value: object): boolean {
 
 function isTrue(value: boolean): boolean {
   return value;
-}
-
-function isFalse(value: boolean): boolean {
-  return !value;
-}
-
-function isOff(value: { enabled: boolean }): boolean {
-  return !value.enabled;
 }

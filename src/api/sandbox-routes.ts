@@ -9,8 +9,10 @@ import { clientSignal } from "./client-signal.ts";
 import { sandboxIdOf } from "./destination.ts";
 import { errorBody } from "./error-answers.ts";
 import { noFields } from "./fields.ts";
+import { lifecycleOf } from "./lifecycle.ts";
 import type { SandboxService } from "./ports.ts";
 import type { CreateRequest } from "../sandbox/create-request.ts";
+import type { Connected } from "../sandbox/sandboxes.ts";
 import type { SandboxView } from "../sandbox/sandbox-view.ts";
 import { connectBody, type CreateBody, createBody, refreshBody, timeoutBody } from "./sandbox-bodies.ts";
 import { sandboxDetail, startedSandbox, toDetail, toStarted } from "./sandbox-views.ts";
@@ -41,12 +43,12 @@ export const sandboxRoutes: FastifyPluginCallbackZod<SandboxRoutesOptions> = (ap
     const connected = {
       tags: ["sandboxes"],
       params: byId,
-      response: { 200: startedSandbox, default: errorBody },
+      response: { 200: startedSandbox, 201: startedSandbox, default: errorBody },
     };
-    const connect = { schema: { ...connected, body: connectBody } };
-    app.post(`${prefix}/sandboxes/:id/connect`, connect, async (request, reply) => {
-      const view = await extend(request.params.id, request.body.timeout, reply, options);
-      return reply.send(toStarted(view, domain));
+    const connecting = { schema: { ...connected, body: connectBody } };
+    app.post(`${prefix}/sandboxes/:id/connect`, connecting, async (request, reply) => {
+      const { view, resumed } = await connect(request.params.id, request.body, reply, options);
+      return reply.code(resumed ? 201 : 200).send(toStarted(view, domain));
     });
   }
 
@@ -76,7 +78,7 @@ export const sandboxRoutes: FastifyPluginCallbackZod<SandboxRoutesOptions> = (ap
     "/sandboxes/:id/refreshes",
     { schema: { ...ended, body: refreshBody } },
     async (request, reply) => {
-      await extend(request.params.id, request.body.duration, reply, options);
+      await connect(request.params.id, { timeout: request.body.duration }, reply, options);
       return reply.code(204).send();
     },
   );
@@ -96,6 +98,7 @@ async function create(
     envs: body.envVars ?? {},
     secure: body.secure,
     allowInternet: body.allow_internet_access ?? true,
+    lifecycle: lifecycleOf(body),
   };
   const client = clientSignal(reply.raw);
   using limit = deadline(clock, startMsMax, "starting the sandbox", client);
@@ -114,21 +117,24 @@ async function create(
   return view;
 }
 
-async function extend(
+/** Wakes a sandbox if it sleeps, and extends its life. */
+export async function connect(
   sentId: string,
-  timeoutSeconds: number,
+  { timeout, memory }: { readonly timeout: number; readonly memory?: boolean | null | undefined },
   reply: FastifyReply,
   { clock, startMsMax, sandboxes }: SandboxRoutesOptions,
-): Promise<SandboxView> {
+): Promise<Connected> {
   using limit = deadline(clock, startMsMax, "connecting to the sandbox", clientSignal(reply.raw));
-  return await sandboxes.connect(idOf(sentId), timeoutSeconds * 1000, limit.signal);
+  const wish = { timeoutMs: timeout * 1000, reboot: memory === false };
+  return await sandboxes.connect(idOf(sentId), wish, limit.signal);
 }
 
 async function end(sandboxes: SandboxService, id: string): Promise<void> {
   if (!(await sandboxes.kill(id))) throw noSuchSandbox(id);
 }
 
-function idOf(sent: string): string {
+/** The id in what a client sends. */
+export function idOf(sent: string): string {
   const id = sandboxIdOf(sent);
   if (id === undefined) throw noSuchSandbox(sent);
   return id;

@@ -73,7 +73,7 @@ export function toDetail(view: SandboxView, domain: string | undefined): z.input
     ...toListed(view),
     ...secrets(view, domain),
     allowInternetAccess: view.allowInternet,
-    lifecycle: { autoResume: false, onTimeout: "kill" },
+    lifecycle: { autoResume: view.lifecycle.autoResume, onTimeout: view.lifecycle.onTimeout },
   };
 }
 

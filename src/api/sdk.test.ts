@@ -63,10 +63,24 @@ for (const [version, { Sandbox, Template, SandboxNotFoundError, RateLimitError }
       assert.equal((await found({ state: ["paused"] })).length, 0);
     });
 
+    it("pauses, once, and resumes by connecting", async () => {
+      await using api = await TestApi.start();
+      const lifecycle = { onTimeout: "pause" } as const;
+      const sandbox = await Sandbox.create({ ...options(api), lifecycle });
+      const { sandboxId: id } = sandbox;
+      assert.equal(api.sandboxes.asked[0]?.lifecycle?.onTimeout, "pause");
+      assert.equal(await sandbox.pause(), true);
+      assert.equal(await sandbox.pause(), false);
+      assert.deepEqual(api.sandboxes.pauses, [{ id, memory: true }]);
+      assert.equal((await Sandbox.getInfo(id, options(api))).state, "paused");
+      assert.equal(await sandbox.isRunning(), false);
+      await Sandbox.connect(id, options(api));
+      assert.equal((await Sandbox.getInfo(id, options(api))).state, "running");
+    });
+
     it("is told in words what is not supported, and when the node is full", async () => {
       await using api = await TestApi.start();
       const sandbox = await Sandbox.create(options(api));
-      await assert.rejects(sandbox.pause(), /pausing a sandbox is not supported yet/);
       await assert.rejects(sandbox.getMetrics(), /metrics of a sandbox are not supported yet/);
       const network = { allowOut: ["1.1.1.1"] };
       await assert.rejects(Sandbox.create({ ...options(api), network }), /field 'network\.allowOut'/);

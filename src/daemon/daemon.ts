@@ -61,7 +61,7 @@ export class Daemon implements AsyncDisposable {
         : needBase(ground, builds));
       const apiKey = configuration.apiKey ?? (await readOrMakeApiKey(configuration.data, systemRandom));
       await builds.store.apiKeys.set("local", apiKey);
-      const sandboxes = wireSandboxes(ground, builds, host, ends);
+      const sandboxes = await wireSandboxes(ground, builds, host, ends);
       signal.throwIfAborted();
       const version = readVersion();
       const rooms = apiRooms(ground, builds, sandboxes);

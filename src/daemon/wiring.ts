@@ -18,6 +18,7 @@ import { retried } from "../build/retried.ts";
 import { fetchRetries } from "../build/retry.ts";
 import { verified } from "../build/verified.ts";
 import { TemplateCache } from "../cache/template-cache.ts";
+import { ChildBuilds } from "../sandbox/child-builds.ts";
 import { endLeftovers } from "../sandbox/leftovers.ts";
 import type { Remains } from "../sandbox/launcher.ts";
 import { MachineLauncher } from "../sandbox/machine-launcher.ts";
@@ -110,19 +111,40 @@ export async function endFormerSandboxes(ground: Ground, { store }: Builds): Pro
   await endLeftovers({ records: store.sandboxes, launcher: reaper, ...placesOf(ground), logger });
 }
 
+/** The builds that are made of sandboxes; takes up what a former run has left unpublished. */
+export async function wireChildBuilds(
+  ground: Ground,
+  builds: Builds,
+  ends: EndsInOrder,
+): Promise<ChildBuilds> {
+  const { configuration, clock, logger, metrics: meter } = ground;
+  const { store, bucket, cache } = builds;
+  const directory = path.join(configuration.data, "unpublished");
+  const options = { records: store.childBuilds, shelf: cache, bucket, directory };
+  return ends.hold("child builds", await ChildBuilds.open({ ...options, clock, logger, meter }));
+}
+
 /** Sandboxes on this host, once what a former daemon left of its own has been ended. */
-export function wireSandboxes(ground: Ground, builds: Builds, host: Host, ends: EndsInOrder): Sandboxes {
+export async function wireSandboxes(
+  ground: Ground,
+  builds: Builds,
+  host: Host,
+  ends: EndsInOrder,
+): Promise<Sandboxes> {
   const { configuration, clock, random, logger, metrics: meter } = ground;
   const { data, sandboxesMax, memoryBytesMax, restoresMax, waitingMax } = configuration;
   const { store } = builds;
   const launcher = wireLauncher(ground, builds, host);
+  const snapshots = await wireChildBuilds(ground, builds, ends);
   const sandboxes = new Sandboxes({
-    ...{ store, launcher, ...placesOf(ground), agentVersion, host: shapeOf(host) },
+    ...{ store, launcher, snapshots, ...placesOf(ground), agentVersion, host: shapeOf(host) },
     limits: { sandboxesMax, memoryBytesMax, startsMax: restoresMax, waitersMax: waitingMax, waitMsMax },
     ...(host.machines.root ? { uids: usersFor(data) } : {}),
     ...{ clock, random, logger, meter },
   });
-  return ends.hold("sandboxes", sandboxes);
+  ends.hold("sandboxes", sandboxes);
+  await sandboxes.recall();
+  return sandboxes;
 }
 
 function placesOf({ configuration, premises }: Ground) {

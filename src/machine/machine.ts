@@ -135,12 +135,22 @@ export class Machine implements AsyncDisposable {
     await this.resume(signal);
   }
 
+  /** Stops the machine; what it has written to its disk is in its file then. */
+  async stop(signal: AbortSignal): Promise<void> {
+    await this.execute("stop", {}, signal);
+  }
+
+  /** Saves the device state of a machine that is stopped as `name` in its directory. It may go on afterwards. */
+  async saveDeviceState(name: string, signal: AbortSignal): Promise<void> {
+    await this.execute("xen-save-devices-state", { filename: insideDirectory(name), live: true }, signal);
+  }
+
   /**
    * Stops the machine and saves its device state as `name` in its directory. Its memory is in its memfile then,
    * its disk in its image. The machine stays stopped, also when saving fails.
    */
   async snapshot(name: string, signal: AbortSignal): Promise<void> {
-    await this.execute("stop", {}, signal);
+    await this.stop(signal);
     await this.execute("xen-save-devices-state", { filename: insideDirectory(name), live: false }, signal);
   }
 

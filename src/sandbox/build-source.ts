@@ -1,6 +1,16 @@
 import type { BlockDevice } from "../base/block-device.ts";
 import type { FileArtifact, ImageArtifact } from "../build/artifact.ts";
+import type { ArtifactIndex } from "../build/artifact-index.ts";
 import type { InputName, Manifest } from "../build/manifest.ts";
+
+export interface MemoryParts {
+  readonly path: string;
+  /** The build that the file is of, and the file's map. */
+  readonly manifest: Manifest;
+  readonly index: ArtifactIndex;
+  /** Where the memory is not as in the file: to be read from the image. */
+  readonly changes: readonly { readonly offset: number; readonly length: number }[];
+}
 
 /** A claim on a build: nothing of it leaves the node while it is held. The cache's leases are such. */
 export interface BuildLease extends AsyncDisposable {
@@ -9,9 +19,12 @@ export interface BuildLease extends AsyncDisposable {
   open(artifact: ImageArtifact, signal: AbortSignal): Promise<void>;
   /** A device whose missing chunks are fetched when they are read. */
   image(artifact: ImageArtifact): BlockDevice;
+  /** The map of an image that was made ready. */
+  index(artifact: ImageArtifact): ArtifactIndex;
   /** Paths of whole, verified files. */
   file(artifact: FileArtifact, signal: AbortSignal): Promise<string>;
-  memfile(signal: AbortSignal): Promise<string>;
+  /** What its memory is made of: a sealed file to be mapped, and what differs from it. The image is open then. */
+  memory(signal: AbortSignal): Promise<MemoryParts>;
   input(name: InputName, signal: AbortSignal): Promise<string>;
 }
 

@@ -1,4 +1,5 @@
 import { Failure } from "../base/failure.ts";
+import type { Lifecycle } from "../store/sandbox-records.ts";
 
 export interface CreateRequest {
   /** Id or name of a template, with or without `:tag`. */
@@ -10,6 +11,8 @@ export interface CreateRequest {
   /** Whether the agent asks for an access token. */
   readonly secure: boolean;
   readonly allowInternet: boolean;
+  /** What happens at the end of its time: it is killed, unless said otherwise. */
+  readonly lifecycle?: Lifecycle;
 }
 
 /** The longest life that may be asked for at once: ten years. */

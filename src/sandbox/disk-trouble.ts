@@ -31,6 +31,7 @@ export class DiskTrouble implements Disposable {
   readonly #stop = new AbortController();
   readonly #over = new AbortController();
   #tolerated = false;
+  #held = false;
   #timer: Disposable | undefined;
   #pauseMs = pauseMsFirst;
   #stoppedAt = 0;
@@ -54,13 +55,25 @@ export class DiskTrouble implements Disposable {
     this.#tolerated = true;
   }
 
+  /** Somebody else has stopped the machine and says when it goes on: until then nobody tells it to. */
+  hold(): void {
+    this.#held = true;
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
+  }
+
+  /** The machine has been told to go on. */
+  letGo(): void {
+    this.#held = false;
+  }
+
   [Symbol.dispose](): void {
     this.#over.abort();
     this.#timer?.[Symbol.dispose]();
   }
 
   #onStop(): void {
-    if (this.#over.signal.aborted || this.#timer !== undefined) return;
+    if (this.#over.signal.aborted || this.#held || this.#timer !== undefined) return;
     const { sandbox, clock, logger, meter } = this.#options;
     const reason = this.#disk.lastFailure;
     meter.count("larder_disk_stops_total");

@@ -22,6 +22,11 @@ export class Expiry implements Disposable {
     return this.#endAt;
   }
 
+  /** What is left until the end. */
+  get remainingMs(): number {
+    return Math.max(0, this.#dueAt - this.#clock.monotonic());
+  }
+
   /** The end is `timeoutMs` from now, sooner or later than it was. */
   set(timeoutMs: number): void {
     this.#dueAt = this.#clock.monotonic() + timeoutMs;

@@ -6,19 +6,24 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Meter } from "../base/meter.ts";
 import type { Random } from "../base/random.ts";
+import { Failure } from "../base/failure.ts";
 import { together } from "../base/together.ts";
 import type { MachineHost } from "../machine/confinement.ts";
 import { Machine } from "../machine/machine.ts";
+import { machineShape } from "../machine/machine-shape.ts";
 import type { MachineSpec } from "../machine/machine-spec.ts";
 import { isAlive } from "../base/processes.ts";
 import { endedEarly } from "../machine/vmm-process.ts";
 import type { BuildLease, BuildSource } from "./build-source.ts";
+import { capture } from "./capture.ts";
 import { DiskTrouble } from "./disk-trouble.ts";
 import type { Guest, LaunchOrder } from "./launcher.ts";
 import { type MachineParts, machineParts } from "./machine-parts.ts";
 import type { Metafile } from "./metafile.ts";
 import { makePlaces, removePlaces } from "./places.ts";
+import { PauseTimes } from "./pause-times.ts";
 import { StepTimes } from "./step-times.ts";
+import { writeMemory } from "./write-memory.ts";
 
 export interface LaunchOptions {
   readonly builds: BuildSource;
@@ -82,7 +87,7 @@ async function launchHeld(
   const trouble = held.use(new DiskTrouble(machine, parts.disk, { ...options, sandbox: order.id }));
   const channelSecret = random.bytes(secretBytes);
   const awake = AbortSignal.any([signal, trouble.stopped]);
-  const sleeping = { machine, parts, channelSecret, steps, held };
+  const sleeping = { machine, lease, parts, channelSecret, steps, held };
   const channel = await wake(order, sleeping, options, awake).catch(async (error: unknown) => {
     // Whatever broke first, a machine that is no more is the reason.
     if (signal.aborted || isAlive(machine.identity)) throw error;
@@ -90,9 +95,21 @@ async function launchHeld(
   });
   trouble.tolerate();
   meter.count(order.how === "restore" ? "larder_restores_total" : "larder_boots_total");
+  const shape = machineShape(options.host.qemu, parts.spec, options.tscKhz);
+  const times = new PauseTimes(clock, meter);
+  const captured = { machine, lease, ...parts, channelSecret, shape, times };
   return {
     channel,
     channelSecret,
+    capture: async (what, signal) => {
+      if (!what.memory) await times.measure("flush", () => flush(channel, order, signal));
+      trouble.hold();
+      return await capture(captured, what, signal);
+    },
+    goOn: async (signal) => {
+      trouble.letGo();
+      await machine.resume(signal);
+    },
     isAlive: () => isAlive(machine.identity),
     lost: lossOf(machine, channel),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
@@ -101,6 +118,7 @@ async function launchHeld(
 
 interface Sleeping {
   readonly machine: Machine;
+  readonly lease: BuildLease;
   readonly parts: MachineParts;
   readonly channelSecret: Buffer;
   readonly steps: StepTimes;
@@ -110,11 +128,15 @@ interface Sleeping {
 /** Lets the guest run, finds the start of its agent's session, and makes clock, randomness and identity its own. */
 async function wake(
   order: LaunchOrder,
-  { machine, parts, channelSecret, steps, held }: Sleeping,
+  { machine, lease, parts, channelSecret, steps, held }: Sleeping,
   { clock, random, logger }: LaunchOptions,
   signal: AbortSignal,
 ): Promise<AgentChannel> {
-  if (order.how === "restore") await steps.measure("restore", () => machine.restore(signal));
+  const { memory } = parts;
+  if (memory !== undefined) {
+    await steps.measure("pages", () => writeMemory(machine, memory, lease.image("memfile"), signal));
+    await steps.measure("restore", () => machine.restore(signal));
+  }
   // Only now: the channel repeats itself when no answer comes, and each repetition costs the guest a session.
   const secret = parts.firstSecret;
   const options = { path: machine.channelPath, secret, nextSecret: channelSecret, clock, random, logger };
@@ -126,6 +148,17 @@ async function wake(
   };
   await steps.measure("init", () => new AgentClient(channel).init(settings, signal));
   return channel;
+}
+
+/** Has the guest write out what it has not yet: its disk alone will be what is left of it. */
+async function flush(
+  channel: AgentChannel,
+  { accessToken }: LaunchOrder,
+  signal: AbortSignal,
+): Promise<void> {
+  const agent = new AgentClient(channel, accessToken);
+  const { exitCode, stderr } = await agent.run("sync", { user: "root" }, signal);
+  if (exitCode !== 0) throw new Failure("unavailable", `the guest could not write out its disk: ${stderr}`);
 }
 
 function settingsOf(order: LaunchOrder, { envs, user, workdir }: Metafile) {

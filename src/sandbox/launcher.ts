@@ -1,4 +1,5 @@
 import type { AgentChannel } from "../agent/channel.ts";
+import type { BuildParts } from "../build/make-build.ts";
 
 /** The way into a guest: requests to its agent, and its TCP ports. */
 export type GuestChannel = Pick<AgentChannel, "request" | "connectPort">;
@@ -35,6 +36,13 @@ export interface LaunchOrder {
   readonly onProcess: (process: ProcessIdentity) => void;
 }
 
+export interface CaptureOrder {
+  /** Empty, and the daemon's own: gets what is copied. */
+  readonly directory: string;
+  /** False: the disk alone, written out by the guest before. */
+  readonly memory: boolean;
+}
+
 /** A virtual machine whose agent answers. Disposing of it ends it and removes all of it. */
 export interface Guest extends AsyncDisposable {
   readonly channel: GuestChannel;
@@ -42,6 +50,10 @@ export interface Guest extends AsyncDisposable {
   readonly channelSecret: Buffer;
   /** False from the moment on in which its machine is no more, before anybody was told. */
   isAlive(): boolean;
+  /** Stops it and copies what it changed of its build. It stays stopped, also when that fails: dispose, or `goOn`. */
+  capture(order: CaptureOrder, signal: AbortSignal): Promise<BuildParts>;
+  /** Lets it run again. */
+  goOn(signal: AbortSignal): Promise<void>;
   /** Resolves, with the last words, when it ends or can no longer be reached. */
   readonly lost: Promise<string>;
 }

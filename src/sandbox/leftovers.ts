@@ -15,7 +15,8 @@ export interface LeftoversOptions {
 
 /**
  * Ends and removes what a daemon that was killed has left; to be called before any sandbox is made. Resolves to how
- * many there were. What could not be removed keeps its record, for the next start.
+ * many there were. What could not be removed keeps its record, for the next start. One that sleeps keeps it too: only
+ * what is left of its last machine goes.
  */
 export async function endLeftovers(options: LeftoversOptions): Promise<number> {
   const { records, launcher, directory, socketDirectory, logger } = options;
@@ -26,12 +27,15 @@ export async function endLeftovers(options: LeftoversOptions): Promise<number> {
       { id, directory: path.join(directory, id), socketDirectory: path.join(socketDirectory, id) },
     ]),
   );
-  for (const record of known) remains.set(record.id, record);
+  const asleep = new Set(known.filter(({ state }) => state === "paused").map(({ id }) => id));
+  for (const record of known) {
+    if (remains.has(record.id) || !asleep.has(record.id)) remains.set(record.id, record);
+  }
   await Promise.all(
     [...remains.values()].map(async (each) => {
       try {
         await launcher.reap(each);
-        await records.delete(each.id);
+        if (!asleep.has(each.id)) await records.delete(each.id);
         logger.info({ sandbox: each.id }, "ended what a former daemon had left of a sandbox");
       } catch (error) {
         logger.error({ sandbox: each.id, error }, "something of a sandbox could not be removed");

@@ -5,6 +5,8 @@ import { Failure } from "../base/failure.ts";
 import { settled } from "../base/testing/virtual-clock.ts";
 import { Scene } from "./testing/scene.ts";
 
+const never = new AbortController().signal;
+
 /** Something that happens to one of the sandboxes, in whatever state it is. */
 type Event =
   | { readonly kind: "create"; readonly timeoutMs: number }
@@ -46,7 +48,7 @@ class Story {
       this.#clients[event.who]?.abort(new Failure("cancelled", "the client hung up"));
     if (event.kind === "brokenKill") launcher.brokenRemovals = 2;
     if (event.kind === "kill" || event.kind === "brokenKill") this.#note(sandboxes.kill(id));
-    if (event.kind === "connect") this.#note(sandboxes.connect(id, event.ms));
+    if (event.kind === "connect") this.#note(sandboxes.connect(id, { timeoutMs: event.ms }, never));
     if (event.kind === "setTimeout") this.#note(sandboxes.setTimeout(id, event.ms));
   }
 

@@ -9,7 +9,7 @@ import { secretBytes } from "../agent/protocol/preamble.ts";
 import type { MachineSpec } from "../machine/machine-spec.ts";
 import { createOverlay } from "../machine/overlay.ts";
 import { NbdExport } from "../nbd/nbd-export.ts";
-import type { BuildLease } from "./build-source.ts";
+import type { BuildLease, MemoryParts } from "./build-source.ts";
 import type { LaunchOrder } from "./launcher.ts";
 import { type Metafile, parseMetafile } from "./metafile.ts";
 import { exportSocket, giveSocket, machineSockets, memoryName, overlayName } from "./places.ts";
@@ -36,6 +36,8 @@ export interface MachineParts {
   readonly spec: MachineSpec;
   readonly metafile: Metafile;
   readonly disk: WatchedDevice;
+  /** Of a build with memory: what is mapped, and what is to be written into it before the machine runs. */
+  readonly memory: MemoryParts | undefined;
   /** What the agent accepts first: it was snapshotted with it, or is told it as it boots. */
   readonly firstSecret: Buffer;
 }
@@ -87,7 +89,7 @@ export async function machineParts(
     ...(memory.snapfile === undefined ? {} : { snapfile: memory.snapfile }),
     ...(uid === undefined ? {} : { uid }),
   };
-  return { spec, metafile, disk, firstSecret };
+  return { spec, metafile, disk, memory: memory.parts, firstSecret };
 }
 
 async function exportDisk(
@@ -121,14 +123,15 @@ async function readMetafile(build: string, lease: BuildLease, signal: AbortSigna
 }
 
 async function restoredMemory({ lease, steps }: PartsOptions, signal: AbortSignal) {
-  const [memfile, snapfile] = await together<[string, string]>(
+  const [parts, snapfile] = await together<[MemoryParts, string]>(
     [
-      (signal) => steps.measure("memfile", () => lease.memfile(signal)),
+      (signal) => steps.measure("memfile", () => lease.memory(signal)),
       (signal) => lease.file("snapfile", signal),
     ],
     signal,
   );
-  return { memfile: { path: memfile, mode: "restore" }, snapfile, kernel: undefined } as const;
+  const memfile = { path: parts.path, mode: "restore" } as const;
+  return { memfile, parts, snapfile, kernel: undefined } as const;
 }
 
 /** A machine that boots gets memory of its own: a sparse file, gone with the sandbox. */
@@ -140,5 +143,6 @@ async function bootedMemory(order: LaunchOrder, lease: BuildLease, signal: Abort
   );
   await writeFile(memory, "", { mode: 0o600 });
   await truncate(memory, order.memoryBytes);
-  return { memfile: { path: memory, mode: "build" }, kernel, initrd, snapfile: undefined } as const;
+  const memfile = { path: memory, mode: "build" } as const;
+  return { memfile, parts: undefined, kernel, initrd, snapfile: undefined } as const;
 }

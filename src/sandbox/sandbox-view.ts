@@ -1,4 +1,4 @@
-import type { SandboxRecord } from "../store/sandbox-records.ts";
+import type { Lifecycle, SandboxRecord } from "../store/sandbox-records.ts";
 import { accessTokenOf } from "./tokens.ts";
 
 /** What clients see of a sandbox. */
@@ -19,6 +19,7 @@ export interface SandboxView {
   /** Missing when the sandbox was made without `secure`. */
   readonly accessToken?: string;
   readonly allowInternet: boolean;
+  readonly lifecycle: Lifecycle;
 }
 
 const mebibyte = 2 ** 20;
@@ -31,12 +32,13 @@ export function viewOf(record: SandboxRecord, agentVersion: string, tokenSeed: B
     metadata: record.metadata,
     startedAt: record.startedAt,
     endAt: record.endAt,
-    state: "running",
+    state: record.state === "running" ? "running" : "paused",
     cpuCount: record.vcpus,
     memoryMb: Math.round(record.memoryBytes / mebibyte),
     diskMb: Math.round(record.diskBytes / mebibyte),
     agentVersion,
     ...(record.secure ? { accessToken: accessTokenOf(tokenSeed, record.id) } : {}),
     allowInternet: record.allowInternet,
+    lifecycle: record.lifecycle,
   };
 }

@@ -1,72 +1,59 @@
-import type { Clock } from "../base/clock.ts";
+import { ignore } from "../base/abortable.ts";
 import { Failure } from "../base/failure.ts";
-import type { Logger } from "../base/logger.ts";
-import type { Meter } from "../base/meter.ts";
-import type { SandboxRecord, SandboxRecords } from "../store/sandbox-records.ts";
-import type { Place } from "./admission.ts";
+import type { SandboxChange, SandboxRecord } from "../store/sandbox-records.ts";
+import type { HeldBuild } from "./child-builds.ts";
 import { Expiry } from "./expiry.ts";
-import type { Guest, GuestChannel, Launcher, LaunchOrder } from "./launcher.ts";
-import type { LentUid } from "./uid-range.ts";
+import { fallAsleep } from "./fall-asleep.ts";
+import type { Guest, GuestChannel } from "./launcher.ts";
+import { letGoOn } from "./let-go-on.ts";
+import {
+  type EndReason,
+  type From,
+  guestOf,
+  isThere,
+  type Pausing,
+  type SandboxState,
+  type Starting,
+  whyNotStarted,
+} from "./sandbox-state.ts";
+import { reportEnd } from "./report-end.ts";
+import type { SandboxOptions } from "./sandbox-options.ts";
+import { type Awakening, Tenancy } from "./tenancy.ts";
 
-/**
- *              launched               ended            removed
- *   starting ────────────▶ running ──────────▶ stopping ──────▶ gone
- *       │                                       ▲    │
- *       └────────── ended, or failed ───────────┘    └─ could not be removed: stays, and the next `end` tries again
- */
-type State =
-  | { readonly kind: "starting"; readonly cancel: AbortController; readonly launching: Promise<Guest> }
-  | { readonly kind: "running"; readonly guest: Guest; readonly expiry: Expiry }
-  | { readonly kind: "stopping"; readonly attempt: Promise<void> | undefined }
-  | { readonly kind: "gone" };
-
-/** Why a sandbox ended; the label `why` of the counter. */
-export type EndReason = "killed" | "expired" | "lost" | "failed" | "abandoned" | "closing";
-
-export interface SandboxOptions {
-  /** In state `starting`. */
-  readonly record: SandboxRecord;
-  readonly how: LaunchOrder["how"];
-  readonly accessToken: string | undefined;
-  readonly timeoutMs: number;
-  /** Given back when the sandbox is gone. */
-  readonly place: Place;
-  readonly uid: LentUid | undefined;
-  readonly onGone: () => void;
-  readonly launcher: Launcher;
-  readonly records: SandboxRecords;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly meter: Meter;
-}
+/** After a pause that failed it runs at least so long before the next one is tried. */
+const respiteMs = 30_000;
 
 /** The life of one sandbox. Nobody else changes its state or its record. */
 export class Sandbox {
   readonly #options: SandboxOptions;
+  readonly #tenancy: Tenancy;
   #record: SandboxRecord;
-  #state: State;
+  #state: SandboxState = { kind: "asleep" };
   #endReason: EndReason | undefined;
-  #processNoted: Promise<void> = Promise.resolve();
+  /** Settles when a start, a pause or a snapshot that is under way has: one at a time works on the machine. */
+  #busy: Promise<unknown> = Promise.resolve();
 
-  /** Starts at once; `ready` says how that went. */
-  constructor(options: SandboxOptions, signal: AbortSignal) {
+  constructor(options: SandboxOptions) {
     this.#options = options;
     this.#record = options.record;
-    const cancel = new AbortController();
-    const launching = this.#launch(AbortSignal.any([signal, cancel.signal]));
-    this.#state = { kind: "starting", cancel, launching };
-    this.ready = this.#start(cancel.signal, launching, signal);
+    this.#tenancy = new Tenancy({
+      ...options,
+      record: () => this.#record,
+      change: (part) => (this.#record = { ...this.#record, ...part }),
+    });
   }
-
-  /** Resolves when it runs. Rejects, when nothing of it is left, with what went wrong or with the signal's reason. */
-  readonly ready: Promise<void>;
 
   get record(): SandboxRecord {
     return this.#record;
   }
 
-  get running(): boolean {
-    return this.#state.kind === "running";
+  get state(): SandboxState["kind"] {
+    return this.#state.kind;
+  }
+
+  /** Clients may know of it: it has run, and does not end. */
+  get isThere(): boolean {
+    return isThere(this.#state);
   }
 
   /** Why it ends; undefined as long as it does not. */
@@ -77,6 +64,57 @@ export class Sandbox {
   /** Undefined unless it runs. */
   get channel(): GuestChannel | undefined {
     return this.#state.kind === "running" ? this.#state.guest.channel : undefined;
+  }
+
+  /** Resolves when what is under way just now has come to its end, well or not. */
+  get settled(): Promise<void> {
+    return this.#busy.then(ignore, ignore);
+  }
+
+  /**
+   * Starts it, for the first time or from its sleep. Resolves when it runs. Rejects with what went wrong or with the
+   * signal's reason; of a first start nothing is left then, else it sleeps on.
+   */
+  start(awakening: Awakening, signal: AbortSignal): Promise<void> {
+    const from = this.#record.paused === undefined ? "nothing" : "sleep";
+    const cancel = new AbortController();
+    const { records } = this.#options;
+    const note = async () => {
+      if (from === "nothing") await records.insert(this.#record);
+    };
+    const either = AbortSignal.any([signal, cancel.signal]);
+    const launching = this.#tenancy.begin(awakening, note, either);
+    this.#state = { kind: "starting", from, cancel, launching };
+    return this.#occupy(this.#start({ awakening, from, launching, cancelled: cancel.signal }, signal));
+  }
+
+  /**
+   * Puts it to sleep: its machine becomes a build. Resolves when that is durable and the machine is gone; rejects
+   * with the reason when it runs on. Throws `conflict` when it does not run.
+   */
+  pause(memory: boolean): Promise<void> {
+    if (this.#state.kind !== "running")
+      throw new Failure("conflict", `sandbox '${this.#record.id}' does not run`);
+    const { guest, expiry } = this.#state;
+    const { remainingMs } = expiry;
+    expiry[Symbol.dispose]();
+    const cancel = new AbortController();
+    const { signal } = cancel;
+    this.#state = { kind: "falling asleep", guest, cancel };
+    this.#record = { ...this.#record, state: "pausing" };
+    return this.#occupy(this.#pause(this.#busy, { guest, memory, remainingMs, signal }));
+  }
+
+  /** Makes a build of it, and it goes on. */
+  snapshot(signal: AbortSignal): Promise<HeldBuild> {
+    const former = this.#busy;
+    const take = async () => {
+      await former.catch(() => "whoever began it knows");
+      if (this.#state.kind !== "running")
+        throw new Failure("conflict", `sandbox '${this.#record.id}' does not run`);
+      return await this.#options.snapshots.take(this.#state.guest, { memory: true, goOn: true }, signal);
+    };
+    return this.#occupy(take());
   }
 
   /** The end is `timeoutMs` from now. False when it does not run. */
@@ -101,13 +139,13 @@ export class Sandbox {
     const state = this.#state;
     if (state.kind === "gone") return Promise.resolve();
     if (state.kind === "stopping" && state.attempt !== undefined) return state.attempt;
-    const { logger, meter } = this.#options;
+    const { id } = this.#record;
     if (state.kind !== "stopping") {
       this.#endReason = why;
-      logger[why === "lost" ? "warn" : "info"]({ sandbox: this.#record.id, why, ...facts }, "a sandbox ends");
-      meter.count("larder_sandboxes_ended_total", { why });
+      reportEnd(this.#options, id, why, facts);
     }
-    if (state.kind === "starting") state.cancel.abort(whyNotStarted(this.#record.id, why));
+    if (state.kind === "starting" || state.kind === "falling asleep")
+      state.cancel.abort(whyNotStarted(id, why));
     if (state.kind === "running") state.expiry[Symbol.dispose]();
     const attempt = this.#remove(state).then(
       () => {
@@ -116,7 +154,7 @@ export class Sandbox {
       },
       (error: unknown) => {
         this.#state = { kind: "stopping", attempt: undefined };
-        logger.error({ sandbox: this.#record.id, error }, "something of a sandbox could not be removed");
+        this.#options.logger.error({ sandbox: id, error }, "something of a sandbox could not be removed");
         throw error;
       },
     );
@@ -124,63 +162,100 @@ export class Sandbox {
     return attempt;
   }
 
-  async #launch(signal: AbortSignal): Promise<Guest> {
-    const { records, launcher, how, accessToken, logger } = this.#options;
-    const { id, build, vcpus, memoryBytes, envs, directory, socketDirectory, uid } = this.#record;
+  async #start({ awakening, from, launching, cancelled }: Starting, signal: AbortSignal): Promise<void> {
+    const former = this.#record;
+    let guest: Guest | undefined;
     try {
-      await records.insert(this.#record);
-      const order: LaunchOrder = {
-        id,
-        build,
-        how,
-        vcpus,
-        memoryBytes,
-        envs,
-        accessToken,
-        directory,
-        socketDirectory,
-        uid,
-        onProcess: (process) => {
-          this.#record = { ...this.#record, process };
-          this.#processNoted = records.update(id, { process }).catch((error: unknown) => {
-            logger.warn({ sandbox: id, error }, "the process of a sandbox could not be noted");
-          });
-        },
-      };
-      return await launcher.launch(order, signal);
-    } finally {
-      this.#options.place.started();
-    }
-  }
-
-  async #start(cancelled: AbortSignal, launching: Promise<Guest>, signal: AbortSignal): Promise<void> {
-    try {
-      const guest = await launching;
+      guest = await launching;
       cancelled.throwIfAborted();
       signal.throwIfAborted();
-      const changes = this.#run(guest);
+      const changes = this.#run(guest, from, awakening.timeoutMs);
       await this.#options.records.update(this.#record.id, changes);
       signal.throwIfAborted();
     } catch (error) {
       const reason: unknown = cancelled.aborted ? cancelled.reason : error;
-      const ended = signal.aborted ? this.end("abandoned") : this.end("failed", { error });
-      await ended.catch(() => "it has been logged, and the cause matters more");
+      if (from === "sleep" && this.#endReason === undefined) {
+        await this.#sleepOn(former, guest);
+      } else {
+        const ended = signal.aborted ? this.end("abandoned") : this.end("failed", { error });
+        await ended.catch(() => "it has been logged, and the cause matters more");
+      }
       throw reason;
     }
   }
 
   /** From here on its time runs: waiting for the start costs the client nothing. */
-  #run(guest: Guest) {
-    const { clock, timeoutMs } = this.#options;
-    const expiry = new Expiry(clock, timeoutMs, () => this.#endUnasked("expired"));
-    this.#state = { kind: "running", guest, expiry };
+  #run(guest: Guest, from: From, timeoutMs: number) {
+    const { clock } = this.#options;
+    const { paused, ...record } = this.#record;
+    const expiry = this.#letRun(guest, Math.max(timeoutMs, paused?.remainingMs ?? 0));
     void guest.lost.then((lastWords) => {
-      if (this.running) this.#endUnasked("lost", { lastWords });
+      if (this.#state.kind === "running" && this.#state.guest === guest)
+        this.#endUnasked("lost", { lastWords });
     });
     const { channelSecret } = guest;
-    const changes = { state: "running", startedAt: clock.now(), endAt: expiry.endAt, channelSecret } as const;
-    this.#record = { ...this.#record, ...changes };
-    return changes;
+    const startedAt = from === "nothing" ? clock.now() : record.startedAt;
+    const changes = { state: "running", startedAt, endAt: expiry.endAt, channelSecret } as const;
+    this.#record = { ...record, ...changes };
+    return { ...changes, paused: null };
+  }
+
+  #letRun(guest: Guest, timeoutMs: number): Expiry {
+    const expiry = new Expiry(this.#options.clock, timeoutMs, () => this.#onDue());
+    this.#state = { kind: "running", guest, expiry };
+    return expiry;
+  }
+
+  #onDue(): void {
+    const { onTimeout, keepMemory } = this.#record.lifecycle;
+    if (onTimeout === "kill") this.#endUnasked("expired");
+    else this.pause(keepMemory).catch(() => "it has been logged, and is tried again");
+  }
+
+  /** It could not be woken: nothing of the attempt may be left. */
+  async #sleepOn(former: SandboxRecord, guest: Guest | undefined): Promise<void> {
+    const state = this.#state;
+    if (state.kind === "running") state.expiry[Symbol.dispose]();
+    else if (state.kind !== "starting") return;
+    this.#record = { ...former, state: "paused" };
+    const change = { state: "paused", paused: former.paused ?? null } as const;
+    await this.#note(change, "that a sandbox sleeps on could not be noted");
+    await this.#tenancy.pauseBetween(guest);
+    if (this.#endReason === undefined) this.#state = { kind: "asleep" };
+  }
+
+  async #pause(former: Promise<unknown>, { guest, memory, remainingMs, signal }: Pausing): Promise<void> {
+    const { records, snapshots } = this.#options;
+    await former.catch(() => "whoever began it knows");
+    const wish = { id: this.#record.id, guest, memory, remainingMs };
+    try {
+      this.#record = { ...this.#record, ...(await fallAsleep(wish, { records, snapshots }, signal)) };
+    } catch (error) {
+      this.#warn(error, "a sandbox could not be paused");
+      if (this.#endReason === undefined) await this.#runOn(guest, remainingMs);
+      throw error;
+    }
+    // It sleeps, whatever becomes of the machine. Whoever ends it meanwhile ends that too.
+    signal.throwIfAborted();
+    await this.#tenancy.pauseBetween(guest);
+    if (this.#endReason === undefined) this.#state = { kind: "asleep" };
+    snapshots.sweep();
+  }
+
+  /** The pause failed: it runs on as if nothing had been, with what was left of its time. */
+  async #runOn(guest: Guest, remainingMs: number): Promise<void> {
+    try {
+      await letGoOn(guest, this.#options.clock);
+    } catch (error) {
+      return this.#endUnasked("lost", { error });
+    }
+    if (this.#endReason !== undefined) return;
+    const { endAt } = this.#letRun(guest, remainingMs === 0 ? respiteMs : remainingMs);
+    this.#record = { ...this.#record, state: "running", endAt };
+    await this.#note({ state: "running", endAt }, "that a sandbox runs on could not be noted");
+    // Its end may have been told while nobody listened.
+    const lastWords = await Promise.race([guest.lost, Promise.resolve(undefined)]);
+    if (lastWords !== undefined) this.#endUnasked("lost", { lastWords });
   }
 
   #endUnasked(why: EndReason, facts: object = {}): void {
@@ -196,35 +271,29 @@ export class Sandbox {
     return true;
   }
 
-  async #remove(state: State): Promise<void> {
-    const { records, launcher, logger, place, uid } = this.#options;
-    const { id } = this.#record;
-    await records.update(id, { state: "stopping" }).catch((error: unknown) => {
-      logger.warn({ sandbox: id, error }, "the end of a sandbox could not be noted");
-    });
-    if (!(await this.#disposed(state))) await launcher.reap(this.#record);
-    await this.#processNoted;
-    await records.delete(id);
-    uid?.[Symbol.dispose]();
-    place[Symbol.dispose]();
+  async #remove(state: SandboxState): Promise<void> {
+    const { records, snapshots } = this.#options;
+    await this.#note({ state: "stopping" }, "the end of a sandbox could not be noted");
+    if (state.kind === "falling asleep") await this.settled;
+    await this.#tenancy.end(guestOf(state));
+    await records.delete(this.#record.id);
+    this.#tenancy.leave();
+    snapshots.sweep();
   }
 
-  /** True when the guest has removed all of itself. */
-  async #disposed(state: State): Promise<boolean> {
-    if (state.kind !== "starting" && state.kind !== "running") return false;
-    try {
-      const guest = state.kind === "running" ? state.guest : await state.launching;
-      await guest[Symbol.asyncDispose]();
-      return true;
-    } catch (error) {
-      if (state.kind === "running")
-        this.#options.logger.warn({ sandbox: this.#record.id, error }, "a sandbox did not end in order");
-      return false;
-    }
+  /** `work` is what goes on with its machine from now on. */
+  #occupy<T>(work: Promise<T>): Promise<T> {
+    this.#busy = work;
+    work.catch(() => "whoever asked for it knows");
+    return work;
   }
-}
 
-function whyNotStarted(id: string, why: EndReason): Failure {
-  if (why === "closing") return new Failure("unavailable", "the daemon is stopping");
-  return new Failure("conflict", `sandbox '${id}' was killed while it started`);
+  async #note(change: SandboxChange, otherwise: string): Promise<void> {
+    const { records } = this.#options;
+    await records.update(this.#record.id, change).catch((error: unknown) => this.#warn(error, otherwise));
+  }
+
+  #warn(error: unknown, what: string): void {
+    this.#options.logger.warn({ sandbox: this.#record.id, error }, what);
+  }
 }

@@ -6,6 +6,8 @@ import { publishedTemplate } from "../store/testing/sample-records.ts";
 import { Scene } from "./testing/scene.ts";
 import { accessTokenOf } from "./tokens.ts";
 
+const never = new AbortController().signal;
+
 const dayMs = 24 * 3600 * 1000;
 
 const isGone = (error: unknown) => Failure.is(error, "not_found");
@@ -31,6 +33,7 @@ describe("Sandboxes.create", () => {
       agentVersion: "0.6.13",
       accessToken: accessTokenOf(scene.store.settings.tokenSeed, view.id),
       allowInternet: false,
+      lifecycle: { onTimeout: "kill", keepMemory: true, autoResume: false },
     });
     assert.deepEqual(await scene.sandboxes.get(view.id), view);
     const order = scene.launcher.of(view.id)?.order;
@@ -128,12 +131,15 @@ describe("a sandbox's time", () => {
   it("is only ever extended by connect", async () => {
     await using scene = await Scene.open();
     const { id, endAt } = await scene.create({ timeoutMs: 100_000 });
-    assert.equal((await scene.sandboxes.connect(id, 10_000)).endAt, endAt);
-    assert.equal((await scene.sandboxes.connect(id, 200_000)).endAt, endAt + 100_000);
+    assert.equal((await scene.sandboxes.connect(id, { timeoutMs: 10_000 }, never)).view.endAt, endAt);
+    assert.equal(
+      (await scene.sandboxes.connect(id, { timeoutMs: 200_000 }, never)).view.endAt,
+      endAt + 100_000,
+    );
     await scene.clock.advance(199_999);
     assert.equal((await scene.sandboxes.get(id)).id, id);
     await scene.clock.advance(1);
-    await assert.rejects(scene.sandboxes.connect(id, 10_000), isGone);
+    await assert.rejects(scene.sandboxes.connect(id, { timeoutMs: 10_000 }, never), isGone);
   });
 
   it("is set from now by setTimeout, sooner or later, also across a restart of the store's reader", async () => {
@@ -185,7 +191,7 @@ describe("Sandboxes.kill", () => {
     await using scene = await Scene.open();
     const { id } = await scene.create();
     const kills = [scene.sandboxes.kill(id), scene.sandboxes.kill(id)];
-    await assert.rejects(scene.sandboxes.connect(id, 1_000), isConflict);
+    await assert.rejects(scene.sandboxes.connect(id, { timeoutMs: 1_000 }, never), isConflict);
     assert.deepEqual((await scene.sandboxes.list({ order: "asc", limit: 10 })).sandboxes, []);
     assert.deepEqual(await Promise.all(kills), [true, true]);
     assert.equal(scene.meter.sum("larder_sandboxes_ended_total"), 1);

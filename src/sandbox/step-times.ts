@@ -11,6 +11,7 @@ export type Step =
   | "memfile"
   | "files"
   | "machine"
+  | "pages"
   | "restore"
   | "channel"
   | "init";

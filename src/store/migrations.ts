@@ -4,12 +4,30 @@ import type { Migration } from "kysely/migration";
 /** All steps from nothing to the newest schema, in the order of their names. A released step is never edited. */
 export const migrations: Readonly<Record<string, Migration>> = {
   "0001-first": { up: first },
+  "0002-paused-sandboxes": { up: pausedSandboxes },
 };
 
 async function first(db: Kysely<unknown>): Promise<void> {
   await settingsAndKeys(db);
   await templates(db);
   await sandboxes(db);
+}
+
+/** Sandboxes that sleep, the builds that are made of them, and templates that are snapshots of one. */
+async function pausedSandboxes(db: Kysely<unknown>): Promise<void> {
+  const { schema } = db;
+  await schema.alterTable("sandboxes").addColumn("lifecycle", "text").execute();
+  await schema.alterTable("sandboxes").addColumn("timeoutMs", "bigint").execute();
+  await schema.alterTable("sandboxes").addColumn("paused", "text").execute();
+  await schema
+    .createTable("childBuilds")
+    .addColumn("id", "text", (column) => column.primaryKey())
+    .addColumn("ancestors", "text", (column) => column.notNull())
+    .addColumn("shape", "text")
+    .addColumn("createdAt", "bigint", (column) => column.notNull())
+    .execute();
+  await schema.alterTable("templates").addColumn("snapshotOf", "text").execute();
+  await schema.alterTable("templates").addColumn("named", "integer").execute();
 }
 
 async function settingsAndKeys(db: Kysely<unknown>): Promise<void> {

@@ -6,7 +6,8 @@ import { encodePageToken } from "./page-token.ts";
 /** What must be known of a sandbox to list it, and to find what is left of it when its daemon was killed. */
 export interface SandboxRecord {
   readonly id: string;
-  readonly state: "starting" | "running" | "stopping";
+  /** `pausing` and `paused`: it sleeps, or is being put to sleep. */
+  readonly state: "starting" | "running" | "pausing" | "paused" | "stopping";
   readonly templateId: string;
   readonly templateName: string;
   readonly build: string;
@@ -28,12 +29,38 @@ export interface SandboxRecord {
   /** The machine's process: a pid alone might belong to another one by now. */
   readonly process?: { readonly pid: number; readonly startTime: string };
   readonly channelSecret?: Buffer;
+  /** How long a life its client asked for. */
+  readonly timeoutMs: number;
+  readonly lifecycle: Lifecycle;
+  /** Only while it sleeps. */
+  readonly paused?: PausedState;
+}
+
+/** What happens at the end of its time, and to traffic while it sleeps. */
+export interface Lifecycle {
+  readonly onTimeout: "kill" | "pause";
+  /** Whether a pause at the end of its time keeps the memory. */
+  readonly keepMemory: boolean;
+  readonly autoResume: boolean;
+}
+
+export const defaultLifecycle: Lifecycle = { onTimeout: "kill", keepMemory: true, autoResume: false };
+
+/** What a sandbox that sleeps is woken with. */
+export interface PausedState {
+  /** What was left of its time. */
+  readonly remainingMs: number;
+  /** Its build has memory; else it is booted from its disk. */
+  readonly memory: boolean;
 }
 
 /** What may change of a record. */
 export type SandboxChange = Partial<
-  Pick<SandboxRecord, "state" | "startedAt" | "endAt" | "process" | "channelSecret">
->;
+  Pick<SandboxRecord, "state" | "startedAt" | "endAt" | "process" | "channelSecret" | "build" | "uid">
+> & {
+  /** Null: it sleeps no more. */
+  readonly paused?: PausedState | null;
+};
 
 export interface RecordPage {
   readonly records: readonly SandboxRecord[];
@@ -60,9 +87,10 @@ export class SandboxRecords {
   }
 
   /** Changes nothing when there is no such record. */
-  async update(id: string, { process, channelSecret, ...columns }: SandboxChange): Promise<void> {
+  async update(id: string, { process, channelSecret, paused, ...columns }: SandboxChange): Promise<void> {
     const changes: Updateable<SandboxesTable> = {
       ...columns,
+      ...(paused === undefined ? {} : { paused: paused === null ? null : JSON.stringify(paused) }),
       ...(process === undefined ? {} : { pid: process.pid, processStart: process.startTime }),
       ...(channelSecret === undefined ? {} : { channelSecret: channelSecret.toString("hex") }),
     };
@@ -96,9 +124,12 @@ export class SandboxRecords {
   }
 }
 
-function toRow({ process, channelSecret, uid, ...record }: SandboxRecord): Insertable<SandboxesTable> {
+function toRow(whole: SandboxRecord): Insertable<SandboxesTable> {
+  const { process, channelSecret, uid, lifecycle, paused, ...record } = whole;
   return {
     ...record,
+    lifecycle: JSON.stringify(lifecycle),
+    paused: paused === undefined ? null : JSON.stringify(paused),
     metadata: JSON.stringify(record.metadata),
     envs: JSON.stringify(record.envs),
     secure: Number(record.secure),
@@ -111,9 +142,12 @@ function toRow({ process, channelSecret, uid, ...record }: SandboxRecord): Inser
 }
 
 function toRecord(row: Selectable<SandboxesTable>): SandboxRecord {
-  const { pid, processStart, channelSecret, uid, ...columns } = row;
+  const { pid, processStart, channelSecret, uid, lifecycle, timeoutMs, paused, ...columns } = row;
   return {
     ...columns,
+    timeoutMs: timeoutMs ?? row.endAt - row.startedAt,
+    lifecycle: lifecycle === null ? defaultLifecycle : (JSON.parse(lifecycle) as Lifecycle),
+    ...(paused === null ? {} : { paused: JSON.parse(paused) as PausedState }),
     state: row.state as SandboxRecord["state"],
     metadata: JSON.parse(row.metadata) as Record<string, string>,
     envs: JSON.parse(row.envs) as Record<string, string>,

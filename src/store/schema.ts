@@ -10,6 +10,7 @@ export interface Tables {
   builds: BuildsTable;
   sandboxes: SandboxesTable;
   sandboxMetadata: SandboxMetadataTable;
+  childBuilds: ChildBuildsTable;
 }
 
 export interface SettingsTable {
@@ -30,6 +31,10 @@ export interface TemplatesTable {
   name: string;
   createdAt: number;
   updatedAt: number;
+  /** The sandbox that it is a snapshot of; null for a template proper. */
+  snapshotOf: string | null;
+  /** Of a snapshot: 0 when its name was not chosen by anybody. */
+  named: number | null;
 }
 
 export interface TemplateTagsTable {
@@ -80,6 +85,21 @@ export interface SandboxesTable {
   processStart: string | null;
   /** Hex. */
   channelSecret: string | null;
+  /** JSON of a Lifecycle; null in records of the first version. */
+  lifecycle: string | null;
+  timeoutMs: number | null;
+  /** JSON of a PausedState; null unless it sleeps. */
+  paused: string | null;
+}
+
+/** Builds that were made of sandboxes on this node. They go when nothing needs them any more. */
+export interface ChildBuildsTable {
+  id: string;
+  /** JSON: the ids of all builds that it refers to. */
+  ancestors: string;
+  /** JSON of a MachineShape; null for a build without memory. */
+  shape: string | null;
+  createdAt: number;
 }
 
 /** The pairs of `sandboxes.metadata` once more, one a row, to be asked for. */

@@ -3,6 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import { type Random, systemRandom } from "../base/random.ts";
 import { ApiKeys } from "./api-keys.ts";
+import { ChildBuildRecords } from "./child-build-records.ts";
 import { migrate } from "./migrate.ts";
 import { SandboxRecords } from "./sandbox-records.ts";
 import type { Tables } from "./schema.ts";
@@ -26,6 +27,7 @@ export class Store implements AsyncDisposable {
   readonly apiKeys: ApiKeys;
   readonly templates: TemplateRecords;
   readonly sandboxes: SandboxRecords;
+  readonly childBuilds: ChildBuildRecords;
   readonly #db: Kysely<Tables>;
 
   private constructor(db: Kysely<Tables>, settings: Settings, clock: Clock, random: Random) {
@@ -34,6 +36,7 @@ export class Store implements AsyncDisposable {
     this.apiKeys = new ApiKeys(db, clock);
     this.templates = new TemplateRecords(db, clock, random);
     this.sandboxes = new SandboxRecords(db);
+    this.childBuilds = new ChildBuildRecords(db, clock);
   }
 
   /** Opens or makes the store; throws `invalid` when a newer version wrote it, `corrupt` when it is no store. */

@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import { randomId } from "../base/random-id.ts";
 import type { Random } from "../base/random.ts";
 import type { MachineShape } from "../build/manifest.ts";
-import type { BuildsTable, Tables } from "./schema.ts";
+import type { BuildsTable, Tables, TemplatesTable } from "./schema.ts";
 
 /** The tag that a name without a tag means. */
 export const defaultTag = "default";
@@ -62,8 +62,10 @@ export class TemplateRecords {
     this.#random = random;
   }
 
+  /** All templates proper; snapshots of sandboxes can be started from but are listed elsewhere. */
   async list(): Promise<TemplateRecord[]> {
-    const rows = await this.#db.selectFrom("templates").selectAll().orderBy("name").execute();
+    const templates = this.#db.selectFrom("templates").selectAll().where("snapshotOf", "is", null);
+    const rows = await templates.orderBy("name").execute();
     return Promise.all(rows.map((row) => this.#withTags(row)));
   }
 
@@ -138,7 +140,11 @@ export class TemplateRecords {
       .execute();
   }
 
-  async #withTags(row: Omit<TemplateRecord, "tags">): Promise<TemplateRecord> {
+  async #withTags({
+    snapshotOf: _of,
+    named: _named,
+    ...row
+  }: Selectable<TemplatesTable>): Promise<TemplateRecord> {
     const tags = await this.#db
       .selectFrom("templateTags")
       .select(["tag", "diskBuild"])

@@ -2,12 +2,14 @@ import { Failure } from "../../base/failure.ts";
 import type { GuestChannel, SandboxService } from "../ports.ts";
 import type { CreateRequest } from "../../sandbox/create-request.ts";
 import type { SandboxView } from "../../sandbox/sandbox-view.ts";
-import type { SandboxFilter, SandboxPage } from "../../sandbox/sandboxes.ts";
+import type { SandboxFilter, SandboxPage } from "../../sandbox/sandbox-filter.ts";
+import type { Connected } from "../../sandbox/sandboxes.ts";
 
 /** Sandboxes without machines: enough of a life for the API to be tried on. */
 export class FakeSandboxes implements SandboxService {
   /** What `create` was asked for, in order. */
   readonly asked: CreateRequest[] = [];
+  readonly pauses: { readonly id: string; readonly memory: boolean }[] = [];
   /** Signals of creates under way. */
   readonly signals: AbortSignal[] = [];
   /** Thrown by the next create, once. */
@@ -52,6 +54,7 @@ export class FakeSandboxes implements SandboxService {
       agentVersion: "0.6.13",
       ...(request.secure ? { accessToken: "token" } : {}),
       allowInternet: request.allowInternet,
+      lifecycle: request.lifecycle ?? { onTimeout: "kill", keepMemory: true, autoResume: false },
     };
     this.#views.set(view.id, view);
     return view;
@@ -75,11 +78,19 @@ export class FakeSandboxes implements SandboxService {
       : { sandboxes };
   }
 
-  async connect(id: string, timeoutMs: number): Promise<SandboxView> {
+  async connect(id: string, { timeoutMs }: { timeoutMs: number }): Promise<Connected> {
     const view = await this.get(id);
+    const resumed = view.state === "paused";
     const endAt = Math.max(view.endAt, view.startedAt + timeoutMs);
-    this.#views.set(id, { ...view, endAt });
-    return await this.get(id);
+    this.#views.set(id, { ...view, state: "running", endAt });
+    return { view: await this.get(id), resumed };
+  }
+
+  async pause(id: string, memory: boolean): Promise<void> {
+    const view = await this.get(id);
+    if (view.state === "paused") throw new Failure("conflict", `sandbox '${id}' is paused already`);
+    this.pauses.push({ id, memory });
+    this.#views.set(id, { ...view, state: "paused" });
   }
 
   async setTimeout(id: string, timeoutMs: number): Promise<void> {
@@ -94,7 +105,8 @@ export class FakeSandboxes implements SandboxService {
   }
 
   channel(id: string): GuestChannel {
-    if (!this.#views.has(id)) throw new Failure("not_found", `there is no sandbox '${id}'`);
+    if (this.#views.get(id)?.state !== "running")
+      throw new Failure("not_found", `there is no sandbox '${id}'`);
     return this.guest;
   }
 }

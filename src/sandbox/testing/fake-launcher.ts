@@ -1,5 +1,8 @@
+import assert from "node:assert/strict";
 import { PassThrough } from "node:stream";
+import { abortable } from "../../base/abortable.ts";
 import { Failure } from "../../base/failure.ts";
+import type { BuildParts } from "../../build/make-build.ts";
 import type { Guest, Launcher, LaunchOrder, Remains } from "../launcher.ts";
 
 /** One launch, in the hands of the test. */
@@ -12,6 +15,28 @@ export class FakeLaunch {
   constructor(order: LaunchOrder, signal: AbortSignal) {
     this.order = order;
     signal.addEventListener("abort", () => this.#outcome.reject(signal.reason as Error), { once: true });
+  }
+
+  /** Stopped by a capture, and not told to go on. */
+  stopped = false;
+  /** Captures that began; each waits for this, and then fails with what is thrown. */
+  captures = 0;
+  captured: (signal: AbortSignal) => Promise<void> = async () => {};
+  /** It does not run again when it is told to. */
+  stuck = false;
+
+  async capture(signal: AbortSignal): Promise<BuildParts> {
+    if (!this.isAlive) throw new Failure("unavailable", "the machine is no more");
+    assert.equal(this.stopped, false, "one capture at a time");
+    this.stopped = true;
+    this.captures += 1;
+    await abortable(this.captured(signal), signal);
+    return { images: {}, metafile: Buffer.from("{}"), inputs: [] };
+  }
+
+  goOn(): void {
+    if (!this.isAlive || this.stuck) throw new Failure("unavailable", "the machine does not go on");
+    this.stopped = false;
   }
 
   /** The agent answers. */
@@ -52,6 +77,7 @@ export class FakeLauncher implements Launcher {
 
   async launch(order: LaunchOrder, signal: AbortSignal): Promise<Guest> {
     signal.throwIfAborted();
+    assert.ok(!this.there.has(order.id), "a sandbox never has two machines");
     this.there.add(order.id);
     order.onProcess({ pid: this.#pids++, startTime: "1" });
     const launch = new FakeLaunch(order, signal);
@@ -69,6 +95,8 @@ export class FakeLauncher implements Launcher {
         connectPort: async () => new PassThrough(),
       },
       channelSecret: Buffer.alloc(16, 1),
+      capture: (_what, signal) => launch.capture(signal),
+      goOn: async () => launch.goOn(),
       isAlive: () => launch.isAlive,
       lost: launch.lost,
       [Symbol.asyncDispose]: async () => this.#remove(order.id),
@@ -79,9 +107,9 @@ export class FakeLauncher implements Launcher {
     this.#remove(id);
   }
 
-  /** The launch of this sandbox. */
+  /** The newest launch of this sandbox. */
   of(id: string): FakeLaunch | undefined {
-    return this.launches.find((launch) => launch.order.id === id);
+    return this.launches.findLast((launch) => launch.order.id === id);
   }
 
   #remove(id: string): void {

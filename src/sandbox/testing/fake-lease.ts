@@ -3,10 +3,20 @@ import path from "node:path";
 import type { BlockDevice } from "../../base/block-device.ts";
 import type { Failure } from "../../base/failure.ts";
 import type { Manifest } from "../../build/manifest.ts";
-import type { BuildLease } from "../build-source.ts";
+import { ArtifactIndex } from "../../build/artifact-index.ts";
+import type { BuildLease, MemoryParts } from "../build-source.ts";
 import { encodeMetafile } from "../metafile.ts";
 
 const entry = { bytes: 1, digest: "0".repeat(64) };
+
+const emptyIndex = new ArtifactIndex({
+  build: "00000000-0000-4000-8000-000000000000",
+  artifact: "rootfs",
+  deviceBytes: 2 ** 20,
+  storageBytes: 0,
+  runs: [{ offset: 0, length: 2 ** 20, build: null, storageOffset: 0 }],
+  chunks: [],
+});
 
 /** A build of 1 MiB of zeros, whose parts can be made to fail. */
 export class FakeLease implements BuildLease {
@@ -47,8 +57,12 @@ export class FakeLease implements BuildLease {
     return file;
   }
 
-  async memfile(): Promise<string> {
-    return this.#path("memfile");
+  index(): ArtifactIndex {
+    return emptyIndex;
+  }
+
+  async memory(): Promise<MemoryParts> {
+    return { path: this.#path("memfile"), manifest: this.manifest, index: emptyIndex, changes: [] };
   }
 
   async input(name: string): Promise<string> {

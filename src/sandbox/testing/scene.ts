@@ -10,6 +10,7 @@ import type { CreateRequest } from "../create-request.ts";
 import { Sandboxes } from "../sandboxes.ts";
 import type { SandboxView } from "../sandbox-view.ts";
 import { UidRange } from "../uid-range.ts";
+import { FakeSnapshots } from "./fake-snapshots.ts";
 import { FakeLauncher } from "./fake-launcher.ts";
 
 export const mebibyte = 2 ** 20;
@@ -34,23 +35,32 @@ export class Scene implements AsyncDisposable {
   readonly clock: VirtualClock;
   readonly meter = new MemoryMeter();
   readonly launcher = new FakeLauncher();
+  readonly snapshots = new FakeSnapshots();
   readonly uids = new UidRange(100_000, 1_000);
   readonly store: Store;
-  readonly sandboxes: Sandboxes;
+  /** Another one after a restart. */
+  sandboxes: Sandboxes;
+  readonly #limits: Partial<AdmissionLimits>;
 
   private constructor(store: Store, clock: VirtualClock, limits: Partial<AdmissionLimits>) {
     this.store = store;
     this.clock = clock;
-    this.sandboxes = new Sandboxes({
-      store,
+    this.#limits = limits;
+    this.sandboxes = this.#sandboxes();
+  }
+
+  #sandboxes(): Sandboxes {
+    return new Sandboxes({
+      store: this.store,
       launcher: this.launcher,
+      snapshots: this.snapshots,
       host: publishedTemplate().build.shape ?? assert.fail("the sample has memory"),
-      limits: { ...roomy, ...limits },
+      limits: { ...roomy, ...this.#limits },
       directory: "/data/sandboxes",
       socketDirectory: "/run/larder/0123abcd",
       uids: this.uids,
       agentVersion: "0.6.13",
-      clock,
+      clock: this.clock,
       random: new SeededRandom(7),
       logger: silentLogger,
       meter: this.meter,
@@ -63,6 +73,13 @@ export class Scene implements AsyncDisposable {
     const store = await Store.open({ path: ":memory:", clock, logger: silentLogger, random });
     await store.templates.publish(publishedTemplate());
     return new Scene(store, clock, limits);
+  }
+
+  /** The daemon ends, and another one begins over the same store. */
+  async restart(): Promise<void> {
+    await this.sandboxes.close();
+    this.sandboxes = this.#sandboxes();
+    await this.sandboxes.recall();
   }
 
   /** Begins a create; its launch is under way when this resolves, if there was a place for it. */
@@ -88,6 +105,7 @@ export class Scene implements AsyncDisposable {
     assert.deepEqual(await this.store.sandboxes.all(), [], "records");
     assert.equal(this.uids.lent, 0, "user ids");
     assert.equal(this.clock.pending, 0, "timers");
+    assert.equal(this.snapshots.held.size, 0, "builds");
     assert.deepEqual(this.sandboxes.inspect(), { sandboxes: [], places: 0, waiting: 0 });
   }
 

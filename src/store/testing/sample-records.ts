@@ -1,4 +1,4 @@
-import type { SandboxRecord } from "../sandbox-records.ts";
+import { defaultLifecycle, type SandboxRecord } from "../sandbox-records.ts";
 import type { PublishedTemplate } from "../template-records.ts";
 
 /** A record of a running sandbox, but for what the test says. */
@@ -15,6 +15,8 @@ export function sandboxRecord(changes: Partial<SandboxRecord> & { id: string }):
     envs: {},
     secure: true,
     allowInternet: true,
+    timeoutMs: 300_000,
+    lifecycle: defaultLifecycle,
     startedAt: 1_000,
     endAt: 301_000,
     directory: `/data/sandboxes/${changes.id}`,

@@ -1,0 +1,201 @@
+import assert from "node:assert/strict";
+import { readdir, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { describe, it } from "node:test";
+import { Failure } from "../base/failure.ts";
+import { silentLogger } from "../base/logger.ts";
+import { faulty } from "../base/testing/faulty.ts";
+import type { Bucket } from "../bucket/bucket.ts";
+import { dataPath } from "../build/make-build.ts";
+import { manifestKey } from "../build/object-keys.ts";
+import type { PublishedBuild } from "../build/testing/published-build.ts";
+import type { TemplateCache } from "../cache/template-cache.ts";
+import { CacheWorld, never } from "../cache/testing/cache-world.ts";
+import { Store } from "../store/store.ts";
+import { sandboxRecord } from "../store/testing/sample-records.ts";
+import { ChildBuilds, type HeldBuild } from "./child-builds.ts";
+import type { Guest } from "./launcher.ts";
+
+const wish = { memory: false, goOn: false };
+
+/** A node: its shelf, its store, and the builds that are made on it. */
+class Node implements AsyncDisposable {
+  readonly world: CacheWorld;
+  readonly store: Store;
+  readonly bucket: Bucket;
+  /** Puts of a manifest fail while this is set. */
+  bucketIsAway = false;
+  #made = 0;
+  cache!: TemplateCache;
+  builds!: ChildBuilds;
+
+  constructor(world: CacheWorld, store: Store) {
+    this.world = world;
+    this.store = store;
+    this.bucket = faulty(world.bucket as Bucket, (method, args) =>
+      this.bucketIsAway && method === "put" && String(args[0]).endsWith("manifest.json")
+        ? { kind: "fail", code: "unavailable" }
+        : undefined,
+    );
+  }
+
+  static async open(world: CacheWorld): Promise<Node> {
+    const { clock, random } = world;
+    const node = new Node(world, await Store.open({ path: ":memory:", clock, logger: silentLogger, random }));
+    await node.start();
+    return node;
+  }
+
+  get directory(): string {
+    return path.join(this.world.directory, "unpublished");
+  }
+
+  async start(): Promise<void> {
+    const { clock, meter } = this.world;
+    this.cache = await this.world.open();
+    const options = { records: this.store.childBuilds, shelf: this.cache, bucket: this.bucket };
+    const rest = { directory: this.directory, clock, logger: silentLogger, meter };
+    this.builds = await ChildBuilds.open({ ...options, ...rest });
+  }
+
+  async stop(): Promise<void> {
+    await this.builds.close();
+    await this.cache.close();
+  }
+
+  /** A build of a sandbox of `parent`, of which another block has changed each time; a sandbox starts from it. */
+  async make(id: string, parent: string): Promise<string> {
+    await using held = await this.builds.take(await this.guestOf(parent), wish, never);
+    await this.store.sandboxes.insert(sandboxRecord({ id, build: held.build, state: "paused" }));
+    return held.build;
+  }
+
+  async guestOf(parent: string): Promise<Guest> {
+    await using lease = await this.cache.acquire(parent, "test", never);
+    await lease.open("rootfs", never);
+    const of = { manifest: lease.manifest, index: lease.index("rootfs") };
+    const changes = [{ offset: 4096 * this.#made++, length: 4096, zero: false }];
+    const capture: Guest["capture"] = async ({ directory }) => {
+      const target = dataPath(directory, "rootfs");
+      await writeFile(target, Buffer.alloc(4096, 7));
+      const rootfs = { path: target, changes, parent: of };
+      return { images: { rootfs }, metafile: Buffer.from("{}"), inputs: of.manifest.inputs };
+    };
+    return { capture } as unknown as Guest;
+  }
+
+  async isPublished(build: string): Promise<boolean> {
+    const { objects } = await this.world.bucket.list(manifestKey(build), {}, never);
+    return objects.length > 0;
+  }
+
+  async until(holds: () => Promise<boolean> | boolean): Promise<void> {
+    for (let turn = 0; turn < 500; turn++) {
+      if (await holds()) return;
+      await new Promise((resolve) => setImmediate(resolve));
+      await this.world.clock.advance(10);
+    }
+    assert.fail("it did not come to pass");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await this.store.close();
+  }
+}
+
+function run(test: (node: Node, parent: PublishedBuild) => Promise<void>): Promise<void> {
+  return CacheWorld.run(async (world) => {
+    const parent = await world.publish();
+    await using node = await Node.open(world);
+    await test(node, parent);
+  });
+}
+
+describe("builds of sandboxes", () => {
+  it("C26: are published in the background, a parent before its child, and leave nothing behind", () =>
+    run(async (node, parent) => {
+      node.bucketIsAway = true;
+      const first = await node.make("i1", parent.build);
+      const second = await node.make("i2", first);
+      await node.until(() => node.builds.unpublished === 2);
+      assert.equal(await node.isPublished(first), false);
+      node.bucketIsAway = false;
+      const order: string[] = [];
+      await node.until(async () => {
+        for (const build of [first, second])
+          if (!order.includes(build) && (await node.isPublished(build))) order.push(build);
+        return node.builds.unpublished === 0;
+      });
+      assert.deepEqual(order, [first, second].slice(0, order.length));
+      assert.ok((await node.isPublished(first)) && (await node.isPublished(second)));
+      await node.until(() => node.cache.inspect().leases.length === 0);
+      assert.deepEqual(await readdir(node.directory), []);
+    }));
+
+  it("C27: that could not be published are usable, and published after a restart", () =>
+    run(async (node, parent) => {
+      node.bucketIsAway = true;
+      const build = await node.make("i1", parent.build);
+      await node.stop();
+      await writeFile(path.join(node.directory, "litter"), "");
+      await node.start();
+      assert.deepEqual(await readdir(node.directory), [build]);
+      const leases = node.cache.inspect().leases.filter((each) => each.build === build);
+      assert.deepEqual(
+        leases.map(({ holder }) => holder),
+        ["publisher"],
+      );
+      {
+        await using lease = await node.cache.acquire(build, "sandbox", never);
+        await lease.open("rootfs", never);
+        const bytes = Buffer.alloc(4096);
+        await lease.image("rootfs").read(0, bytes, never);
+        assert.ok(bytes.equals(Buffer.alloc(4096, 7)));
+      }
+      node.bucketIsAway = false;
+      await node.until(() => node.isPublished(build));
+      await node.until(() => node.builds.unpublished === 0);
+    }));
+
+  it("go when nothing starts from them or from what refers to them, also while they are being published", () =>
+    run(async (node, parent) => {
+      const first = await node.make("i1", parent.build);
+      const second = await node.make("i2", first);
+      await node.until(() => node.builds.unpublished === 0);
+      await node.store.sandboxes.delete("i1");
+      node.builds.sweep();
+      await node.builds.swept();
+      assert.ok(await node.isPublished(first), "its child refers to it");
+      node.bucketIsAway = true;
+      const third = await node.make("i3", parent.build);
+      await node.store.sandboxes.delete("i2");
+      await node.store.sandboxes.delete("i3");
+      node.builds.sweep();
+      await node.builds.swept();
+      node.bucketIsAway = false;
+      for (const build of [first, second, third]) assert.equal(await node.isPublished(build), false);
+      const { objects } = await node.world.bucket.list("builds/", {}, never);
+      assert.ok(objects.every(({ key }) => key.startsWith(`builds/${parent.build}/`)));
+      assert.deepEqual(await readdir(path.join(node.world.directory, "builds")), [parent.build]);
+      assert.deepEqual(await readdir(node.directory), []);
+      assert.equal(await node.store.childBuilds.get(first), undefined);
+    }));
+
+  it("stay as long as they are held, and are gone without a trace when making them fails", () =>
+    run(async (node, parent) => {
+      const guest = await node.guestOf(parent.build);
+      const held: HeldBuild = await node.builds.take(guest, wish, never);
+      node.builds.sweep();
+      await node.builds.swept();
+      assert.ok(await node.store.childBuilds.get(held.build));
+      await held[Symbol.asyncDispose]();
+      await node.builds.swept();
+      assert.equal(await node.store.childBuilds.get(held.build), undefined);
+      const broken = { capture: () => Promise.reject(new Failure("unavailable", "no")) } as unknown as Guest;
+      await assert.rejects(node.builds.take(broken, wish, never), (error) =>
+        Failure.is(error, "unavailable"),
+      );
+      assert.deepEqual(await readdir(node.directory), []);
+    }));
+});

@@ -1,0 +1,48 @@
+import path from "node:path";
+import type { Clock } from "../base/clock.ts";
+import { randomId } from "../base/random-id.ts";
+import type { Random } from "../base/random.ts";
+import { defaultLifecycle, type SandboxRecord } from "../store/sandbox-records.ts";
+import type { BuildRecord } from "../store/template-records.ts";
+import type { CreateRequest } from "./create-request.ts";
+
+export interface NewRecordOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly directory: string;
+  readonly socketDirectory: string;
+}
+
+/** What a sandbox starts from. */
+export interface Origin {
+  readonly template: { readonly id: string; readonly name: string };
+  readonly build: Pick<BuildRecord, "id" | "vcpus" | "memoryBytes" | "diskBytes">;
+}
+
+/** The record of a sandbox that is about to start for the first time. */
+export function newRecord(
+  request: Omit<CreateRequest, "template">,
+  { template, build }: Origin,
+  { clock, random, directory, socketDirectory }: NewRecordOptions,
+): SandboxRecord {
+  const { timeoutMs, metadata, envs, secure, allowInternet, lifecycle = defaultLifecycle } = request;
+  // A letter first: the id is a label of host names.
+  const id = `i${randomId(random, 20)}`;
+  return {
+    ...{ id, state: "starting", templateId: template.id, templateName: template.name, build: build.id },
+    ...{ vcpus: build.vcpus, memoryBytes: build.memoryBytes, diskBytes: build.diskBytes },
+    ...{ metadata, envs, secure, allowInternet, timeoutMs, lifecycle },
+    startedAt: clock.now(),
+    endAt: clock.now() + timeoutMs,
+    directory: path.join(directory, id),
+    socketDirectory: path.join(socketDirectory, id),
+  };
+}
+
+/** A sandbox of its own that begins where another one is: like that one in all but its time. */
+export function forkRequest(
+  { metadata, envs, secure, allowInternet, lifecycle }: SandboxRecord,
+  timeoutMs: number,
+): Omit<CreateRequest, "template"> {
+  return { timeoutMs, metadata, envs, secure, allowInternet, lifecycle };
+}
