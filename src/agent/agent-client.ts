@@ -2,8 +2,8 @@ import { create, toJsonString } from "@bufbuild/protobuf";
 import { type Client, createClient } from "@connectrpc/connect";
 import type { Readable } from "node:stream";
 import { Failure } from "../base/failure.ts";
-import type { AgentChannel } from "./channel.ts";
 import { channelTransport } from "./channel-transport.ts";
+import type { GuestRequest, RequestChannel } from "./exchange.ts";
 import { AgentSettingsSchema } from "./protocol/generated/control_pb.js";
 import { Process } from "./protocol/generated/process_pb.js";
 
@@ -44,11 +44,11 @@ const outputBytesMax = 16 * 1024 * 1024;
 
 /** What the daemon itself asks of an agent. */
 export class AgentClient {
-  readonly #channel: AgentChannel;
+  readonly #channel: RequestChannel;
   readonly #processes: Client<typeof Process>;
   #accessToken: string | undefined;
 
-  constructor(channel: AgentChannel, accessToken?: string) {
+  constructor(channel: RequestChannel, accessToken?: string) {
     this.#channel = channel;
     this.#accessToken = accessToken;
     this.#processes = createClient(Process, channelTransport(channel));
@@ -110,7 +110,7 @@ export class AgentClient {
     return headers;
   }
 
-  async #expect204(request: Parameters<AgentChannel["request"]>[0], signal: AbortSignal): Promise<void> {
+  async #expect204(request: GuestRequest, signal: AbortSignal): Promise<void> {
     const { status, body } = await this.#channel.request(request, signal);
     const said = await textOf(body);
     if (status === 204) return;

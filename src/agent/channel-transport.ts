@@ -2,13 +2,13 @@ import type { Transport } from "@connectrpc/connect";
 import { createTransport } from "@connectrpc/connect/protocol-connect";
 import type { UniversalClientRequest, UniversalClientResponse } from "@connectrpc/connect/protocol";
 import { buffer } from "node:stream/consumers";
-import type { AgentChannel } from "./channel.ts";
+import type { RequestChannel } from "./exchange.ts";
 
 /** No message of a guest is taken that is larger than this. */
 const messageBytesMax = 4 * 1024 * 1024;
 
 /** The Connect protocol over a channel, for typed clients. */
-export function channelTransport(channel: AgentChannel): Transport {
+export function channelTransport(channel: RequestChannel): Transport {
   return createTransport({
     baseUrl: "http://agent",
     httpClient: async (request) => await send(channel, request),
@@ -24,7 +24,7 @@ export function channelTransport(channel: AgentChannel): Transport {
 
 /** Requests are small, and none of them is a stream of many messages: each is sent in one piece. */
 async function send(
-  channel: AgentChannel,
+  channel: RequestChannel,
   request: UniversalClientRequest,
 ): Promise<UniversalClientResponse> {
   const { method, url, header, body, signal } = request;

@@ -7,6 +7,7 @@ import { Failure } from "../base/failure.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import { exchange, type GuestAnswer, type GuestRequest } from "./exchange.ts";
+import { watchSession } from "./session-watch.ts";
 import { openTunnel } from "./tunnel.ts";
 import { synchronise } from "./synchronise.ts";
 
@@ -48,7 +49,7 @@ export class AgentChannel implements AsyncDisposable {
     try {
       const early = await synchronise(socket, options, signal);
       if (early.length > 0) socket.unshift(early);
-      const channel = new AgentChannel(socket, options.logger);
+      const channel = new AgentChannel(socket, options);
       // The session takes over what was read early in its next turn, and must not have been destroyed by then.
       await new Promise((resolve) => setImmediate(resolve));
       return channel;
@@ -58,7 +59,7 @@ export class AgentChannel implements AsyncDisposable {
     }
   }
 
-  private constructor(socket: Socket, logger: Logger) {
+  private constructor(socket: Socket, { logger, clock }: ChannelOptions) {
     const session = connectHttp2("http://agent", {
       createConnection: () => socket,
       maxSessionMemory: sessionMemoryMiB,
@@ -73,10 +74,21 @@ export class AgentChannel implements AsyncDisposable {
       logger.debug({ error: error.message }, "the channel to a guest failed");
       this.#reason ??= new Failure("unavailable", "the channel to the guest failed", { cause: error });
     });
+    const watch = watchSession(session, {
+      clock,
+      isAwaited: () => this.#streams > 0,
+      onSilent: (reason) => this.destroy(reason),
+    });
     session.on("close", () => {
+      watch[Symbol.dispose]();
       socket.destroy();
       resolve();
     });
+  }
+
+  /** False as soon as nothing can be sent any more, which is a little before `closed` resolves. */
+  get isOpen(): boolean {
+    return !this.#session.destroyed && !this.#session.closed;
   }
 
   /**
@@ -108,7 +120,7 @@ export class AgentChannel implements AsyncDisposable {
   }
 
   #open(headers: Record<string, string | string[]>, endStream: boolean): ClientHttp2Stream {
-    if (this.#session.destroyed || this.#session.closed) {
+    if (!this.isOpen) {
       throw this.#reason ?? new Failure("unavailable", "the channel to the guest has ended");
     }
     if (this.#streams >= streamsMax) {

@@ -23,6 +23,11 @@ export interface GuestAnswer {
   readonly body: Readable;
 }
 
+/** Whatever carries requests to an agent. */
+export interface RequestChannel {
+  request(request: GuestRequest, signal: AbortSignal): Promise<GuestAnswer>;
+}
+
 /** One request and its answer over a stream of the channel. */
 export async function exchange(
   open: OpenStream,

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
@@ -78,15 +78,6 @@ describe("filesystem.Filesystem", () => {
     for (let turn = 0; turn < 2; turn++) await agent.files.remove({ path: at("new") });
     await assert.rejects(agent.files.stat({ path: at("new") }), withCode(Code.NotFound));
     await assert.rejects(agent.files.stat({ path: "/etc/passwd/x" }), withCode(Code.NotFound));
-  });
-
-  it("says by name that watching is not served", async () => {
-    await assert.rejects(
-      agent.files.createWatcher({ path: directory }),
-      /CreateWatcher: watching files is not served/,
-    );
-    const watching = agent.files.watchDir({ path: directory })[Symbol.asyncIterator]();
-    await assert.rejects(async () => await watching.next(), withCode(Code.Unimplemented));
   });
 });
 
@@ -173,6 +164,31 @@ describe("/files", () => {
     assert.deepEqual(await metadata(), { author: "ada" });
     await post(url(at("m")), octets, Buffer.from("y"));
     assert.deepEqual(await metadata(), {});
+  });
+
+  it("says when the disk is full", async () => {
+    const { status, said } = await post(url("/dev/full"), octets, Buffer.from("x"));
+    assert.deepEqual([status, (said as { code: number }).code], [507, 507]);
+  });
+
+  it("makes one file of several, which are gone then", async () => {
+    for (const name of ["1", "2"]) await writeFile(at(name), name.repeat(300_000));
+    const json = { "content-type": "application/json" };
+    const ask = (body: object) => post("/files/compose", json, Buffer.from(JSON.stringify(body)));
+    const destination = at("new/whole");
+    const { status, said } = await ask({ source_paths: [at("1"), at("2"), at("1")], destination });
+    assert.deepEqual([status, said], [200, { path: destination, name: "whole", type: "file" }]);
+    const whole = "1".repeat(300_000) + "2".repeat(300_000) + "1".repeat(300_000);
+    assert.equal(await readFile(destination, "utf8"), whole);
+    assert.deepEqual(await readdir(directory), ["new"]);
+    assert.equal((await ask({ source_paths: [destination, at("none")], destination })).status, 404);
+    assert.equal(await readFile(destination, "utf8"), whole, "a failure changes nothing");
+    assert.deepEqual(await readdir(at("new")), ["whole"]);
+    for (const source_paths of [[], "x", [3], [directory]]) {
+      assert.equal((await ask({ source_paths, destination })).status, 400);
+    }
+    assert.equal((await ask({ source_paths: [destination] })).status, 400);
+    assert.equal((await ask({ source_paths: [destination], destination, username: "who" })).status, 401);
   });
 
   it("says with a status what is wrong with a request", async () => {

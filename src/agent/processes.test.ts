@@ -207,12 +207,6 @@ describe("process.Process", () => {
     await told.rest();
   });
 
-  it("says by name that terminals are not served", async () => {
-    const pty = { size: { cols: 80, rows: 24 } };
-    await assert.rejects(start("true", { pty }).rest(), /pty: terminals are not served/);
-    await assert.rejects(agent.processes.update({ pty }), withCode(Code.Unimplemented));
-  });
-
   it("knows no user that does not exist", async () => {
     const headers = { authorization: `Basic ${btoa("nobody-like-this:")}` };
     const refused = new Told(agent.processes.start({ process: sh("true") }, { headers })).rest();

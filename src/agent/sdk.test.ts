@@ -26,6 +26,47 @@ describe("the published client, pointed at an agent", () => {
     await rm(directory, { recursive: true });
   });
 
+  it("keeps metadata with a file, and tells it wherever the file is shown", async () => {
+    const { files } = open(newest);
+    const path = join(directory, "noted");
+    const metadata = { owner: "ada" };
+    assert.deepEqual((await files.write(path, "x", { metadata })).metadata, metadata);
+    assert.deepEqual((await files.getInfo(path)).metadata, metadata);
+    assert.deepEqual((await files.list(directory)).find(({ name }) => name === "noted")?.metadata, metadata);
+  });
+
+  it("lets anybody use a signed URL, for one purpose and until its time is over", async () => {
+    const sandbox = open(newest);
+    const path = join(directory, "signed");
+    const form = new FormData();
+    form.append("file", new Blob(["through a URL"]), "signed");
+    const upload = await sandbox.uploadUrl(path, { useSignatureExpiration: 60 });
+    assert.equal((await fetch(upload, { method: "POST", body: form })).status, 200);
+    assert.equal((await fetch(upload)).status, 401);
+    const download = await sandbox.downloadUrl(path);
+    assert.equal(await (await fetch(download)).text(), "through a URL");
+    const late = await fetch(await sandbox.downloadUrl(path, { useSignatureExpiration: -1 }));
+    assert.deepEqual(
+      [late.status, await late.json()],
+      [401, { code: 401, message: "signature is already expired" }],
+    );
+  });
+
+  it("keeps a repository by the client's helpers for git", async () => {
+    const { git, files } = open(newest);
+    const path = join(directory, "repository");
+    await git.init(path, { initialBranch: "main" });
+    await git.configureUser("Ada", "ada@example.org", { scope: "local", path });
+    await files.write(join(path, "a"), "1");
+    assert.equal((await git.status(path)).hasUntracked, true);
+    await git.add(path);
+    await git.commit(path, "first");
+    await git.createBranch(path, "other");
+    const { branches, currentBranch } = await git.branches(path);
+    assert.deepEqual([branches.toSorted(), currentBranch], [["main", "other"], "other"]);
+    assert.equal((await git.status(path)).isClean, true);
+  });
+
   const open = ({ Sandbox }: typeof newest, envdAccessToken = accessToken) =>
     new Sandbox({
       sandboxId: "i0",
@@ -95,9 +136,65 @@ describe("the published client, pointed at an agent", () => {
       assert.equal(await files.exists(folder), false);
     });
 
+    it(`opens a terminal, types into it, makes it larger, finds it again and ends it, ${version}`, async () => {
+      const { pty } = open(sdk);
+      const screen = new Screen();
+      const handle = await pty.create({ cols: 80, rows: 24, onData: screen.show, timeoutMs: 0, cwd: "/tmp" });
+      const type = (text: string) => pty.sendInput(handle.pid, Buffer.from(text));
+      await type("stty size; echo $TERM\n");
+      await screen.until(/24 80\r\nxterm-256color/);
+      await pty.resize(handle.pid, { cols: 132, rows: 43 });
+      await handle.disconnect();
+      const again = new Screen();
+      const found = await pty.connect(handle.pid, { onData: again.show });
+      await type("stty size\n");
+      await again.until(/43 132/);
+      const ended = assert.rejects(found.wait());
+      assert.equal(await pty.kill(handle.pid), true);
+      await ended;
+      assert.equal(await pty.kill(handle.pid), false);
+    });
+
+    it(`is told of what changes in a directory, ${version}`, async () => {
+      const { files } = open(sdk);
+      const folder = join(directory, `watched-${version}`);
+      await files.makeDir(folder);
+      const screen = new Screen();
+      const watching = await files.watchDir(
+        folder,
+        ({ type, name }) => screen.show(Buffer.from(`${type} ${name}\n`)),
+        { recursive: true },
+      );
+      await files.write(join(folder, "sub/new"), "x");
+      await files.rename(join(folder, "sub/new"), join(folder, "old"));
+      await files.remove(join(folder, "old"));
+      await screen.until(
+        /create sub\n[^]*create sub\/new\n[^]*rename sub\/new\n[^]*create old\n[^]*remove old\n/,
+      );
+      await watching.stop();
+    });
+
     it(`is not let in without the token, ${version}`, async () => {
       await assert.rejects(open(sdk, "wrong").commands.run("true"), sdk.AuthenticationError);
       await assert.rejects(open(sdk, "wrong").files.read("/etc/hostname"), sdk.AuthenticationError);
     });
   }
 });
+
+/** What has been shown so far, for those who wait for something to appear. */
+class Screen {
+  #text = "";
+  #changed = Promise.withResolvers<void>();
+
+  readonly show = (bytes: Uint8Array): void => {
+    this.#text += Buffer.from(bytes).toString();
+    this.#changed.resolve();
+  };
+
+  async until(pattern: RegExp): Promise<void> {
+    while (!pattern.test(this.#text)) {
+      await this.#changed.promise;
+      this.#changed = Promise.withResolvers<void>();
+    }
+  }
+}

@@ -16,7 +16,7 @@ interface Secrets {
 }
 
 /**
- * Sends preambles until the guest answers the newest one; resolves with what the guest sent after its answer.
+ * Sends preambles until the guest answers; resolves with what the guest sent after its answer.
  * The socket is left paused. When both secrets differ they take turns: the one who connected before us may have
  * gone before or after the guest changed over.
  */
@@ -24,11 +24,10 @@ export async function synchronise(socket: Socket, secrets: Secrets, signal: Abor
   signal.throwIfAborted();
   const { clock, random, secret, nextSecret } = secrets;
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-  const finder = new AnswerFinder();
+  const nonce = random.bytes(nonceBytes);
+  const finder = new AnswerFinder(nonce);
   let timer: Disposable | undefined;
   const send = (turn: number) => {
-    const nonce = random.bytes(nonceBytes);
-    finder.expect(nonce);
     socket.write(encodePreamble(turn % 2 === 0 ? secret : nextSecret, { nonce, nextSecret }));
     timer = clock.after(Math.min(pauseMsFirst * 2 ** turn, pauseMsMax), () => send(turn + 1));
   };

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { AgentClient } from "../agent/agent-client.ts";
-import { AgentChannel } from "../agent/channel.ts";
+import { LastingChannel } from "../agent/lasting-channel.ts";
 import { secretBytes } from "../agent/protocol/preamble.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
@@ -131,7 +131,7 @@ async function wake(
   { machine, lease, parts, channelSecret, steps, held }: Sleeping,
   { clock, random, logger }: LaunchOptions,
   signal: AbortSignal,
-): Promise<AgentChannel> {
+): Promise<LastingChannel> {
   const { memory } = parts;
   if (memory !== undefined) {
     await steps.measure("pages", () => writeMemory(machine, memory, lease.image("memfile"), signal));
@@ -140,7 +140,7 @@ async function wake(
   // Only now: the channel repeats itself when no answer comes, and each repetition costs the guest a session.
   const secret = parts.firstSecret;
   const options = { path: machine.channelPath, secret, nextSecret: channelSecret, clock, random, logger };
-  const channel = held.use(await steps.measure("channel", () => AgentChannel.connect(options, signal)));
+  const channel = held.use(await steps.measure("channel", () => LastingChannel.connect(options, signal)));
   const settings = {
     ...settingsOf(order, parts.metafile),
     nowMs: clock.now(),
@@ -152,7 +152,7 @@ async function wake(
 
 /** Has the guest write out what it has not yet: its disk alone will be what is left of it. */
 async function flush(
-  channel: AgentChannel,
+  channel: LastingChannel,
   { accessToken }: LaunchOrder,
   signal: AbortSignal,
 ): Promise<void> {
@@ -172,9 +172,9 @@ function settingsOf(order: LaunchOrder, { envs, user, workdir }: Metafile) {
   };
 }
 
-/** Resolves, with a sentence, when the machine is no more or its agent has hung up. */
-async function lossOf(machine: Machine, channel: AgentChannel): Promise<string> {
+/** Resolves, with a sentence, when the machine is no more or nobody offers its port. */
+async function lossOf(machine: Machine, channel: LastingChannel): Promise<string> {
   await Promise.race([machine.exited, channel.closed]);
-  if (isAlive(machine.identity)) return "its agent hung up";
+  if (isAlive(machine.identity)) return "nobody offers its port any more";
   return endedEarly(await machine.exited).message;
 }

@@ -68,7 +68,8 @@ export async function firstBoot(options: FirstBootOptions, signal: AbortSignal):
     });
     await step("settling", clock, onProgress, async (tell) => {
       using patience = deadline(clock, settleMsMax, "settling", signal);
-      await alive(machine, settle({ ...options, channel, tell }, patience.signal));
+      const reconnect = (signal: AbortSignal) => reconnected(machine, secrets.nextSecret, options, signal);
+      await alive(machine, settle({ ...options, channel, reconnect, tell }, patience.signal));
     });
   }
   const snapfile = path.join(spec.directory, "snapfile");
@@ -135,6 +136,15 @@ async function waitForAgent(
     const screen = await lastLines(path.join(machine.spec.directory, consoleName));
     throw new Failure(code, `${message}; the guest's console ends with: ${screen}`, { cause: error });
   }
+}
+
+function reconnected(
+  { channelPath: path }: Machine,
+  secret: Buffer,
+  { clock, random, logger }: FirstBootOptions,
+  signal: AbortSignal,
+): Promise<AgentChannel> {
+  return AgentChannel.connect({ path, secret, nextSecret: secret, clock, random, logger }, signal);
 }
 
 /** Waits no longer than the machine lives. */

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { AgentClient } from "../agent/agent-client.ts";
+import { AgentClient, type AgentSettings } from "../agent/agent-client.ts";
 import type { AgentChannel } from "../agent/channel.ts";
 import type { Clock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
@@ -8,11 +8,15 @@ import { baseRecipe } from "./base-recipe.ts";
 import type { Tell } from "./progress.ts";
 
 /** How often each kind of call is made. After some dozens the agent has run all of its code that clients use. */
-const calls = { health: 60, files: 8, commands: 6 } as const;
+const calls = { health: 60, files: 8, commands: 6, sessions: 4 } as const;
+/** What the agent does by itself after the last call, such as making its next session, is done by then. */
+const restMs = 1_000;
 const entropyBytes = 64;
 
 interface Settling {
+  /** Ended when the machine has settled. */
   readonly channel: AgentChannel;
+  readonly reconnect: (signal: AbortSignal) => Promise<AgentChannel>;
   readonly clock: Clock;
   readonly random: Random;
   readonly tell: Tell;
@@ -22,22 +26,11 @@ interface Settling {
  * Brings a machine that has just booted into the state that sandboxes wake up in: the agent has answered each kind
  * of call that clients make, nothing waits to be written, and what booting left in memory is gone.
  */
-export async function settle({ channel, clock, random, tell }: Settling, signal: AbortSignal): Promise<void> {
+export async function settle(options: Settling, signal: AbortSignal): Promise<void> {
+  const { channel, reconnect, clock, tell } = options;
   const client = new AgentClient(channel);
-  const { defaultUser, defaultWorkdir } = baseRecipe;
   tell("warming the agent", 0);
-  await client.init(
-    {
-      nowMs: clock.now(),
-      entropy: random.bytes(entropyBytes),
-      hostname: "sandbox",
-      envVars: {},
-      defaultUser,
-      defaultWorkdir,
-      bootId: randomUUID(),
-    },
-    signal,
-  );
+  await client.init(settingsFrom(options), signal);
   for (let i = 0; i < calls.health; i++) await client.health(signal);
   for (let i = 0; i < calls.files; i++) await useFiles(channel, signal);
   tell("emptying caches", 0.4);
@@ -48,6 +41,19 @@ export async function settle({ channel, clock, random, tell }: Settling, signal:
     await client.run("true", {}, signal);
     await drained(channel, startRequest(), signal);
   }
+  await channel.close();
+  tell("waking up as sandboxes do", 0.8);
+  for (let i = 0; i < calls.sessions; i++) {
+    await using again = await reconnect(signal);
+    await new AgentClient(again).init(settingsFrom(options), signal);
+  }
+  await clock.sleep(restMs, signal);
+}
+
+function settingsFrom({ clock, random }: Settling): AgentSettings {
+  const { defaultUser, defaultWorkdir } = baseRecipe;
+  const own = { hostname: "sandbox", envVars: {}, defaultUser, defaultWorkdir, bootId: randomUUID() };
+  return { ...own, nowMs: clock.now(), entropy: random.bytes(entropyBytes) };
 }
 
 /** What a boot leaves: files in the page cache that nobody needs again, and dirty pages. */

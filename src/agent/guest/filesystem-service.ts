@@ -1,4 +1,4 @@
-import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { statSync } from "node:fs";
 import { cp, lstat, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -11,9 +11,10 @@ import { resolvePath } from "./paths.ts";
 import { unary } from "./rpc-errors.ts";
 import type { Settings } from "./settings.ts";
 import type { User } from "./users.ts";
+import { type WatchServiceContext, watchService } from "./watch-service.ts";
 import { userOf } from "./who.ts";
 
-export interface FilesystemServiceContext extends EntryContext {
+export interface FilesystemServiceContext extends WatchServiceContext {
   readonly settings: Settings;
 }
 
@@ -26,7 +27,7 @@ interface Meant {
 /** So many entries are looked at before others get their turn. */
 const entriesAtOnce = 64;
 
-/** The RPCs of `filesystem.Filesystem`. Watching is not served. */
+/** The RPCs of `filesystem.Filesystem`. */
 export function filesystemService(context: FilesystemServiceContext): ServiceImpl<typeof Filesystem> {
   const { users, settings } = context;
   const meant = (path: string, { requestHeader }: HandlerContext): Meant => {
@@ -52,13 +53,7 @@ export function filesystemService(context: FilesystemServiceContext): ServiceImp
       await about(meant(path, rpc).path, async (path) => await rm(path, { recursive: true, force: true }));
       return {};
     }),
-    // oxlint-disable-next-line require-yield -- it refuses before there is anything to yield
-    watchDir: async function* () {
-      throw noWatching("WatchDir");
-    },
-    createWatcher: unary(() => Promise.reject(noWatching("CreateWatcher"))),
-    getWatcherEvents: unary(() => Promise.reject(noWatching("GetWatcherEvents"))),
-    removeWatcher: unary(() => Promise.reject(noWatching("RemoveWatcher"))),
+    ...watchService(context, (path, rpc) => meant(path, rpc).path),
   };
 }
 
@@ -105,8 +100,4 @@ async function list(path: string, depth: number, context: EntryContext): Promise
     }
   }
   return entries;
-}
-
-function noWatching(what: string): ConnectError {
-  return new ConnectError(`${what}: watching files is not served yet`, Code.Unimplemented);
 }

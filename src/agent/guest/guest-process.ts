@@ -4,15 +4,16 @@ import { Failure } from "../../base/failure.ts";
 import type { ProcessConfig } from "../protocol/generated/process_pb.js";
 import { Broadcast, type Subscription } from "./broadcast.ts";
 import { type Ended, endedBy } from "./exit-status.ts";
-import type { Spawned } from "./spawn.ts";
+import type { Output, Spawned } from "./spawn.ts";
+import type { TerminalSize } from "./terminals.ts";
 
-export type ProcessOutput = { readonly kind: "stdout" | "stderr"; readonly bytes: Uint8Array };
+export type ProcessOutput = { readonly kind: Output["kind"]; readonly bytes: Uint8Array };
 export type ProcessEvent =
   | ProcessOutput
   | { readonly kind: "end"; readonly bytes?: undefined; readonly ended: Ended };
 
 /** No event carries more than this. */
-const outputBytesMax = 32 * 1024;
+const outputBytesMax = { stdout: 32 * 1024, stderr: 32 * 1024, pty: 16 * 1024 } as const;
 /** What may wait to be read by a process that does not read its input. */
 const inputBytesMax = 16 * 1024 * 1024;
 /** After a process was told to end, what it has written is waited for no longer than this. */
@@ -37,39 +38,38 @@ export class GuestProcess {
   readonly #toldToEnd = Promise.withResolvers<void>();
 
   constructor(spawned: Spawned, config: ProcessConfig, tag: string | undefined, clock: Clock) {
-    const { stdin, stdout, stderr } = spawned;
+    const { stdin, outputs } = spawned;
     this.config = config;
     this.tag = tag;
     this.pid = spawned.pid;
     this.#spawned = spawned;
     this.#clock = clock;
     this.#broadcast = new Broadcast((on) => {
-      for (const output of [stdout, stderr]) {
-        if (on) output.resume();
-        else output.pause();
+      for (const { stream } of outputs) {
+        if (on) stream.resume();
+        else stream.pause();
       }
     });
     stdin?.on("error", () => {}); // The process does not read any more; whoever writes is told.
-    this.finished = this.#follow(this.#outputEnd("stdout", stdout), this.#outputEnd("stderr", stderr));
+    this.finished = this.#follow(outputs.map((output) => this.#outputEnd(output)));
   }
 
   subscribe(): Subscription<ProcessEvent> {
     return this.#broadcast.subscribe();
   }
 
-  /** Resolves when the process has all of it in its pipe. */
-  async write(bytes: Uint8Array): Promise<void> {
-    const { stdin } = this.#spawned;
-    if (stdin === undefined) throw new Failure("invalid", `process ${this.pid} was started without stdin`);
-    if (!stdin.writable) throw new Failure("invalid", `the stdin of process ${this.pid} is closed`);
-    if (stdin.writableLength + bytes.length > inputBytesMax) {
+  /** Resolves when the process has all of it in its pipe, or in its terminal. */
+  async write(kind: "stdin" | "pty", bytes: Uint8Array): Promise<void> {
+    const input = kind === "pty" ? this.#terminal.stream : this.#stdin;
+    if (!input.writable) throw new Failure("invalid", `the ${kind} of process ${this.pid} is closed`);
+    if (input.writableLength + bytes.length > inputBytesMax) {
       throw new Failure(
         "exhausted",
         `process ${this.pid} reads too little of its input: ${inputBytesMax} bytes wait`,
       );
     }
     await new Promise<void>((resolve, reject) => {
-      stdin.write(bytes, (error) => {
+      input.write(bytes, (error) => {
         if (error == null) resolve();
         else reject(new Failure("invalid", `process ${this.pid} does not read its input`, { cause: error }));
       });
@@ -77,9 +77,11 @@ export class GuestProcess {
   }
 
   closeStdin(): void {
-    const { stdin } = this.#spawned;
-    if (stdin === undefined) throw new Failure("invalid", `process ${this.pid} was started without stdin`);
-    stdin.end();
+    this.#stdin.end();
+  }
+
+  resize(size: TerminalSize): void {
+    this.#terminal.resize(size);
   }
 
   /** Sends a signal to the process and to all that it started in its group. */
@@ -92,12 +94,25 @@ export class GuestProcess {
     }
   }
 
-  async #follow(...outputs: Promise<void>[]): Promise<void> {
-    const { code, signal } = await this.#spawned.exited;
-    const drained = Promise.all(outputs);
+  get #stdin(): Socket {
+    const { stdin, terminal } = this.#spawned;
+    if (stdin !== undefined) return stdin;
+    const why = terminal === undefined ? "was started without stdin" : "has a terminal: its input goes there";
+    throw new Failure("invalid", `process ${this.pid} ${why}`);
+  }
+
+  get #terminal(): NonNullable<Spawned["terminal"]> {
+    const { terminal } = this.#spawned;
+    if (terminal === undefined) throw new Failure("invalid", `process ${this.pid} has no terminal`);
+    return terminal;
+  }
+
+  async #follow(outputEnds: readonly Promise<void>[]): Promise<void> {
+    const { stdin, outputs, exited } = this.#spawned;
+    const { code, signal } = await exited;
+    const drained = Promise.all(outputEnds);
     await Promise.race([drained, this.#toldToEnd.promise.then(() => this.#grace(drained))]);
-    const { stdin, stdout, stderr } = this.#spawned;
-    for (const stream of [stdin, stdout, stderr]) stream?.destroy();
+    for (const stream of [stdin, ...outputs.map((output) => output.stream)]) stream?.destroy();
     this.ended = endedBy(code, signal);
     this.#broadcast.publish({ kind: "end", ended: this.ended });
   }
@@ -108,13 +123,14 @@ export class GuestProcess {
     await Promise.race([promise, drained]);
   }
 
-  async #outputEnd(kind: ProcessOutput["kind"], output: Socket): Promise<void> {
-    output.on("data", (bytes: Buffer) => {
-      for (let at = 0; at < bytes.length; at += outputBytesMax) {
-        this.#broadcast.publish({ kind, bytes: bytes.subarray(at, at + outputBytesMax) });
+  async #outputEnd({ kind, stream }: Output): Promise<void> {
+    const bytesMax = outputBytesMax[kind];
+    stream.on("data", (bytes: Buffer) => {
+      for (let at = 0; at < bytes.length; at += bytesMax) {
+        this.#broadcast.publish({ kind, bytes: bytes.subarray(at, at + bytesMax) });
       }
     });
-    output.on("error", () => {}); // "close" follows.
-    await new Promise<void>((resolve) => output.once("close", () => resolve()));
+    stream.on("error", () => {}); // "close" follows; the end of a terminal reads as an error.
+    await new Promise<void>((resolve) => stream.once("close", () => resolve()));
   }
 }

@@ -4,7 +4,7 @@ import { Failure } from "../../base/failure.ts";
 import { init } from "./init.ts";
 import { KernelRandom } from "./kernel-random.ts";
 import type { MachineIdentity } from "./machine-identity.ts";
-import { Settings } from "./settings.ts";
+import { Settings, type SettingValues } from "./settings.ts";
 
 const now = Date.UTC(2026, 10, 25);
 const good = {
@@ -31,8 +31,10 @@ function done(wanted: object, clock = now) {
     setMachineId: note("machineId"),
   };
   const settings = new Settings("nobody");
-  init(JSON.stringify(wanted), { identity, random: new KernelRandom(), settings });
-  return { calls, settings };
+  const kept: SettingValues[] = [];
+  const inheritance = { keepSettings: (values: SettingValues) => void kept.push(values) };
+  init(JSON.stringify(wanted), { identity, random: new KernelRandom(), settings, inheritance });
+  return { calls, settings, kept };
 }
 
 describe("init", () => {
@@ -67,6 +69,11 @@ describe("init", () => {
     );
     const { accessToken: _, ...open } = good;
     assert.equal(done(open).settings.accessToken, undefined);
+  });
+
+  it("keeps for the agent that may come after it what it was told", () => {
+    const { accessToken, envVars, defaultUser, defaultWorkdir } = good;
+    assert.deepEqual(done(good).kept, [{ accessToken, envVars, defaultUser, defaultWorkdir }]);
   });
 
   it("passes over what a newer daemon says besides", () => {

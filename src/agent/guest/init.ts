@@ -1,6 +1,7 @@
 import { fromJsonString } from "@bufbuild/protobuf";
 import { type AgentSettings, AgentSettingsSchema } from "../protocol/generated/control_pb.js";
 import { Failure } from "../../base/failure.ts";
+import type { Inheritance } from "./inheritance.ts";
 import type { KernelRandom } from "./kernel-random.ts";
 import type { MachineIdentity } from "./machine-identity.ts";
 import type { Settings } from "./settings.ts";
@@ -15,10 +16,11 @@ export interface InitContext {
   readonly identity: MachineIdentity;
   readonly random: KernelRandom;
   readonly settings: Settings;
+  readonly inheritance: Pick<Inheritance, "keepSettings">;
 }
 
 /** Carries out what the daemon sends after each boot and restore. Throws `invalid` before anything was changed. */
-export function init(body: string, { identity, random, settings }: InitContext): void {
+export function init(body: string, { identity, random, settings, inheritance }: InitContext): void {
   const wanted = parse(body);
   const now = Number(wanted.nowMs);
   const behind = now - identity.now();
@@ -28,6 +30,8 @@ export function init(body: string, { identity, random, settings }: InitContext):
   identity.setBootId(wanted.bootId);
   identity.setMachineId(random.bytes(16).toString("hex"));
   settings.apply(wanted);
+  const { accessToken, envVars, defaultUser, defaultWorkdir } = wanted;
+  inheritance.keepSettings({ accessToken, envVars, defaultUser, defaultWorkdir });
 }
 
 function parse(body: string): AgentSettings {

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { errnoError, type Foreign, type Koffi } from "./foreign.ts";
 import { hostsWith } from "./hosts.ts";
 import type { MachineIdentity } from "./machine-identity.ts";
@@ -16,9 +16,12 @@ const bootIdFile = "/run/larder-boot-id";
 /** The identity of the machine that the agent runs in. Needs root. */
 export class LinuxIdentity implements MachineIdentity {
   readonly #koffi: Koffi;
+  readonly #calls: ReturnType<typeof bind>;
+  readonly #random = openSync("/dev/urandom", "r+");
 
   constructor(koffi: Koffi) {
     this.#koffi = koffi;
+    this.#calls = bind(koffi);
   }
 
   now(): number {
@@ -30,30 +33,20 @@ export class LinuxIdentity implements MachineIdentity {
       BigInt(Math.floor(ms / 1000)),
       BigInt(Math.floor(ms % 1000)) * 1_000_000n,
     );
-    const clockSettime = this.#bind<[number, BigInt64Array]>("int clock_settime(int, void *)");
-    if (clockSettime(clockRealtime, timespec) !== 0) throw errnoError(this.#koffi, "clock_settime");
+    if (this.#calls.setTime(clockRealtime, timespec) !== 0) throw errnoError(this.#koffi, "clock_settime");
   }
 
   addEntropy(bytes: Uint8Array): void {
-    const ioctl = this.#bind<[number, number, Buffer | null]>("int ioctl(int, unsigned long, void *)");
+    const { control, addRandom } = this.#calls;
     // struct rand_pool_info { int entropy_count (bits); int buf_size (bytes); __u32 buf[]; }
     const info = Buffer.alloc(8 + bytes.length);
     info.writeInt32LE(bytes.length * 8, 0);
     info.writeInt32LE(bytes.length, 4);
     info.set(bytes, 8);
-    const fd = openSync("/dev/urandom", "r+");
-    try {
-      if (ioctl(fd, addEntropyRequest, info) !== 0) throw errnoError(this.#koffi, "RNDADDENTROPY");
-      if (ioctl(fd, reseedRequest, null) !== 0) throw errnoError(this.#koffi, "RNDRESEEDCRNG");
-    } finally {
-      closeSync(fd);
-    }
+    if (control(this.#random, addEntropyRequest, info) !== 0) throw errnoError(this.#koffi, "RNDADDENTROPY");
+    if (control(this.#random, reseedRequest, null) !== 0) throw errnoError(this.#koffi, "RNDRESEEDCRNG");
     // Node's own OpenSSL, whose generators were seeded before the snapshot.
-    this.#bind<[Uint8Array, number, number]>("void RAND_add(void *, int, double)")(
-      bytes,
-      bytes.length,
-      bytes.length,
-    );
+    addRandom(bytes, bytes.length, bytes.length);
   }
 
   setHostname(name: string): void {
@@ -67,10 +60,7 @@ export class LinuxIdentity implements MachineIdentity {
     const bound = existsSync(bootIdFile);
     writeFileSync(bootIdFile, `${uuid}\n`, { mode: 0o444 });
     if (bound) return;
-    const mount = this.#bind<[string, string, null, number, null]>(
-      "int mount(const char *, const char *, const char *, unsigned long, const void *)",
-    );
-    if (mount(bootIdFile, bootIdPath, null, bindMount, null) !== 0) {
+    if (this.#calls.mount(bootIdFile, bootIdPath, null, bindMount, null) !== 0) {
       throw errnoError(this.#koffi, "mount", bootIdPath);
     }
   }
@@ -78,8 +68,18 @@ export class LinuxIdentity implements MachineIdentity {
   setMachineId(id: string): void {
     writeFileSync("/etc/machine-id", `${id}\n`);
   }
+}
 
-  #bind<Args extends unknown[]>(signature: string): Foreign<Args> {
-    return this.#koffi.load(null).func(signature) as unknown as Foreign<Args>;
-  }
+/** Done once, before the snapshot that restored machines wake up from. */
+function bind(koffi: Koffi) {
+  const libc = koffi.load(null);
+  const as = <Args extends unknown[]>(signature: string) => libc.func(signature) as unknown as Foreign<Args>;
+  return {
+    setTime: as<[number, BigInt64Array]>("int clock_settime(int, void *)"),
+    control: as<[number, number, Buffer | null]>("int ioctl(int, unsigned long, void *)"),
+    addRandom: as<[Uint8Array, number, number]>("void RAND_add(void *, int, double)"),
+    mount: as<[string, string, null, number, null]>(
+      "int mount(const char *, const char *, const char *, unsigned long, const void *)",
+    ),
+  };
 }

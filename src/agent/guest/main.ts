@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { setFlagsFromString } from "node:v8";
 import { secretBytes } from "../protocol/preamble.ts";
 import { startAgent } from "./agent.ts";
 import { openDevicePort } from "./device-port.ts";
@@ -8,18 +9,23 @@ import { LinuxIdentity } from "./linux-identity.ts";
 
 /**
  * The program inside the machine. It takes its first secret from the kernel's command line, `larder.secret=` and 32
- * hexadecimal digits; that serves once. Beside its own file lies koffi's native module.
+ * hexadecimal digits; that serves once. One that is started after another has died takes over what that one knew.
+ * Beside its own file lies koffi's native module.
  */
 function main(): void {
+  // The engine forgets what it has compiled when that is not used for long: in a template nearly all of it.
+  setFlagsFromString("--no-flush-bytecode");
   process.umask(0o022);
   const koffi = loadKoffi(join(dirname(process.argv[1] ?? "/run/larder/agent.js"), "koffi.node"));
   startAgent({
     port: openDevicePort(),
+    inheritance: "/run/larder-agent",
     secret: bootSecret(readFileSync("/proc/cmdline", "utf8")),
     identity: new LinuxIdentity(koffi),
     koffi,
     defaultUser: "user",
     path: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    inTerminal: ["/run/larder/busybox", "setsid", "-c"],
     spared: true,
   });
 }

@@ -4,11 +4,9 @@ import type { Clock } from "../../base/clock.ts";
 import type { ProcessEventSchema } from "../protocol/generated/process_pb.js";
 import type { Subscription } from "./broadcast.ts";
 import type { GuestProcess, ProcessEvent } from "./guest-process.ts";
+import { keepaliveMsOf } from "./keepalive.ts";
 
 type EventMessage = MessageInitShape<typeof ProcessEventSchema>;
-
-const keepaliveHeader = "keepalive-ping-interval";
-const keepaliveSecondsDefault = 90;
 
 /**
  * What one client is told of a process: that it started, all its output, how it ended; and a sign of life when there
@@ -26,7 +24,7 @@ export async function* tell(
     events.interrupt();
   };
   signal.addEventListener("abort", leave);
-  const keepaliveMs = keepaliveSeconds(context.requestHeader) * 1000;
+  const keepaliveMs = keepaliveMsOf(context.requestHeader);
   try {
     yield { event: { event: { case: "start", value: { pid: process.pid } } } };
     for (;;) {
@@ -53,9 +51,4 @@ function messageOf(event: ProcessEvent | undefined): EventMessage {
   if (event === undefined) return { event: { case: "keepalive", value: {} } };
   if (event.kind === "end") return { event: { case: "end", value: event.ended } };
   return { event: { case: "data", value: { output: { case: event.kind, value: event.bytes } } } };
-}
-
-function keepaliveSeconds(header: Headers): number {
-  const seconds = Number(header.get(keepaliveHeader) ?? Number.NaN);
-  return Number.isInteger(seconds) && seconds > 0 ? seconds : keepaliveSecondsDefault;
 }

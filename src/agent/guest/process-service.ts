@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import { Code, ConnectError, type HandlerContext, type ServiceImpl } from "@connectrpc/connect";
+import type { HandlerContext, ServiceImpl } from "@connectrpc/connect";
 import { stat } from "node:fs/promises";
 import type { Clock } from "../../base/clock.ts";
 import { Failure } from "../../base/failure.ts";
@@ -9,6 +9,7 @@ import {
   ProcessConfigSchema,
   type ProcessInput,
   type ProcessSelector,
+  type PTY,
   Signal,
   type StartRequest,
   type StreamInputRequest,
@@ -20,6 +21,7 @@ import type { ProcessName, ProcessTable } from "./process-table.ts";
 import { connectError, streaming, unary } from "./rpc-errors.ts";
 import type { Settings } from "./settings.ts";
 import type { Launch } from "./spawn.ts";
+import type { TerminalSize } from "./terminals.ts";
 import type { User, Users } from "./users.ts";
 import { userOf } from "./who.ts";
 
@@ -32,7 +34,7 @@ export interface ProcessServiceContext {
   readonly path: string;
 }
 
-/** The RPCs of `process.Process`. Terminals are not served. */
+/** The RPCs of `process.Process`. */
 export function processService(context: ProcessServiceContext): ServiceImpl<typeof Process> {
   const { table, clock } = context;
   return {
@@ -46,7 +48,7 @@ export function processService(context: ProcessServiceContext): ServiceImpl<type
       else yield* tellEnded(process);
     }),
     sendInput: unary(async ({ process, input }) => {
-      await table.findRunning(nameOf(process)).write(stdinOf(input));
+      await write(table.findRunning(nameOf(process)), input);
       return {};
     }),
     async streamInput(requests) {
@@ -65,17 +67,21 @@ export function processService(context: ProcessServiceContext): ServiceImpl<type
       table.findRunning(nameOf(process)).closeStdin();
       return {};
     }),
-    update: unary(() => Promise.reject(noTerminals("Update"))),
+    update: unary(async ({ process, pty }) => {
+      const found = table.findRunning(nameOf(process));
+      if (pty !== undefined) found.resize(sizeOf(pty));
+      return {};
+    }),
   };
 }
 
 async function* start(request: StartRequest, rpc: HandlerContext, context: ProcessServiceContext) {
-  if (request.pty !== undefined) throw noTerminals("Start with pty");
   const { table, users, settings, clock } = context;
   const config = request.process ?? create(ProcessConfigSchema);
   const user = userOf(rpc.requestHeader, users, settings);
   const cwd = await workingDirectory(config, user, settings);
-  const launch = { ...launchOf(config, user, context), cwd, stdin: request.stdin ?? true };
+  const terminal = request.pty && sizeOf(request.pty);
+  const launch = { ...launchOf(config, user, context), cwd, stdin: request.stdin ?? true, terminal };
   const { process, events } = await table.start(launch, config, request.tag);
   endOnTimeout(process, rpc.timeoutMs(), clock);
   yield* tell(process, events, rpc, clock);
@@ -85,7 +91,7 @@ function launchOf(
   { cmd, args, envs }: ProcessConfig,
   user: User,
   { settings, path }: ProcessServiceContext,
-): Omit<Launch, "cwd" | "stdin"> {
+): Omit<Launch, "cwd" | "stdin" | "terminal"> {
   if (cmd === "") throw new Failure("invalid", "process.cmd is empty");
   if ([cmd, ...args, ...Object.entries(envs).flat()].some((text) => text.includes("\0"))) {
     throw new Failure("invalid", "commands and environments hold no NUL bytes");
@@ -122,7 +128,7 @@ async function streamInput(requests: AsyncIterable<StreamInputRequest>, table: P
     if (event.case === "start") process = table.findRunning(nameOf(event.value.process));
     if (event.case === "data") {
       if (process === undefined) throw new Failure("invalid", "the first message names the process");
-      await process.write(stdinOf(event.value.input));
+      await write(process, event.value.input);
     }
   }
 }
@@ -133,18 +139,18 @@ function nameOf(selector: ProcessSelector | undefined): ProcessName {
   throw new Failure("invalid", "process is selected by pid or tag");
 }
 
-function stdinOf(input: ProcessInput | undefined): Uint8Array {
-  if (input?.input.case === "stdin") return input.input.value;
-  if (input?.input.case === "pty") throw noTerminals("input.pty");
-  throw new Failure("invalid", "input holds neither stdin nor pty");
+async function write(process: GuestProcess, input: ProcessInput | undefined): Promise<void> {
+  if (input?.input.case === undefined) throw new Failure("invalid", "input holds neither stdin nor pty");
+  await process.write(input.input.case, input.input.value);
+}
+
+function sizeOf({ size }: PTY): TerminalSize {
+  if (size === undefined) throw new Failure("invalid", "pty has no size");
+  return size;
 }
 
 function signalOf(signal: Signal): "SIGKILL" | "SIGTERM" {
   if (signal === Signal.SIGKILL) return "SIGKILL";
   if (signal === Signal.SIGTERM) return "SIGTERM";
   throw new Failure("invalid", `signal ${signal} is neither SIGKILL nor SIGTERM`);
-}
-
-function noTerminals(what: string): ConnectError {
-  return new ConnectError(`${what}: terminals are not served yet`, Code.Unimplemented);
 }

@@ -8,7 +8,7 @@ import { Process } from "../protocol/generated/process_pb.js";
 import type { Metadata } from "./attributes.ts";
 import { checkAccess } from "./access.ts";
 import { answerError, answerJson, StatusError, textOf } from "./answers.ts";
-import { answerFiles } from "./files-route.ts";
+import { answerCompose, answerFiles } from "./files-route.ts";
 import { filesystemService } from "./filesystem-service.ts";
 import { serveTunnel } from "./guest-tunnel.ts";
 import { init, type InitContext } from "./init.ts";
@@ -16,6 +16,7 @@ import { processService } from "./process-service.ts";
 import type { MachineUsage } from "./machine-usage.ts";
 import type { ProcessTable } from "./process-table.ts";
 import type { Users } from "./users.ts";
+import type { Watchers } from "./watchers.ts";
 
 const initBytesMax = 1024 * 1024;
 const messageBytesMax = 4 * 1024 * 1024;
@@ -24,6 +25,7 @@ export interface RouterContext extends InitContext {
   readonly table: ProcessTable;
   readonly users: Users;
   readonly usage: MachineUsage;
+  readonly watchers: Watchers;
   readonly clock: Clock;
   readonly metadata: Metadata;
   readonly path: string;
@@ -66,6 +68,8 @@ async function answer(
       return answerJson(response, 200, await context.usage.now());
     case "GET /envs":
       return answerJson(response, 200, context.settings.envVars);
+    case "POST /files/compose":
+      return await answerCompose(request, response, context);
     case "GET /files":
     case "POST /files":
       return await answerFiles(request, response, context);

@@ -1,5 +1,6 @@
-import { createServer, type Http2Server, type ServerHttp2Session } from "node:http2";
-import { encodeAnswer, type Preamble, PreambleSplitter } from "../protocol/preamble.ts";
+import { createServer, type Http2Server } from "node:http2";
+import { encodeAnswer, encodeStart, type Preamble, PreambleSplitter } from "../protocol/preamble.ts";
+import type { Inheritance } from "./inheritance.ts";
 import { PortLink } from "./port-link.ts";
 import type { Port } from "./port.ts";
 
@@ -8,11 +9,6 @@ const streamsMax = 512;
 const windowBytes = 256 * 1024;
 const headerBytesMax = 128 * 1024;
 const sessionMemoryMiB = 160;
-
-interface Current {
-  readonly link: PortLink;
-  session?: ServerHttp2Session;
-}
 
 /** An HTTP/2 server without a socket: its sessions come over the port, one at a time. */
 export function createSessionServer(): Http2Server {
@@ -26,34 +22,64 @@ export function createSessionServer(): Http2Server {
   });
 }
 
+interface Current {
+  readonly link: PortLink;
+  readonly nonce: Buffer;
+}
+
+export interface SessionsOptions {
+  readonly port: Port;
+  /** What the first preamble must bear, unless an agent before this one left other secrets. */
+  readonly secret: Buffer;
+  readonly server: Http2Server;
+  readonly inheritance: Inheritance;
+}
+
 /**
  * Watches all that comes in for preambles. Each one ends the session before it, is answered, and starts a new one;
- * the host's first valid frame confirms it.
+ * the host's first valid frame confirms it. A session is made before anybody asks for one: when a restored machine
+ * wakes up, nothing is left to do but to answer.
  */
-export function serveSessions(port: Port, secret: Buffer, server: Http2Server): void {
-  const splitter = new PreambleSplitter(secret);
+export function serveSessions({ port, secret, server, inheritance }: SessionsOptions): void {
+  const left = inheritance.secrets;
+  const splitter = left === undefined ? new PreambleSplitter(secret) : new PreambleSplitter(...left);
+  const keepSecrets = () => inheritance.keepSecrets([splitter.secret, splitter.successor]);
+  let spare: PortLink | undefined;
   let current: Current | undefined;
+  let newest: PortLink | undefined;
+  const prepare = () => {
+    newest = new PortLink(port);
+    server.emit("connection", newest);
+    return newest;
+  };
   server.on("session", (session) => {
-    const of = current;
-    if (of === undefined) return;
-    of.session = session;
+    const link = newest;
     session.once("remoteSettings", () => {
-      if (of === current) splitter.confirm();
+      if (link !== current?.link) return;
+      splitter.confirm();
+      keepSecrets();
+    });
+    session.on("goaway", () => link?.destroy()); // The host has left; the port itself never says so.
+    session.on("close", () => {
+      if (link === current?.link) spare ??= prepare();
     });
     session.on("error", () => {}); // The link ends with it; the host begins anew.
   });
   const begin = ({ nonce }: Preamble) => {
+    if (current !== undefined && !current.link.destroyed && current.nonce.equals(nonce)) return; // a late repetition
     const before = current;
-    current = { link: new PortLink(port) };
-    before?.session?.destroy();
-    before?.link.destroy();
-    port.write(encodeAnswer(nonce), () => {});
-    server.emit("connection", current.link);
+    current = { link: spare ?? prepare(), nonce };
+    spare = undefined;
+    current.link.attach(encodeAnswer(nonce));
+    keepSecrets(); // The answer leaves later than this returns.
+    before?.link.destroy(); // Its session goes with it.
   };
+  spare = prepare();
+  port.write(encodeStart(), () => {});
   port.listen((bytes) => {
     for (const piece of splitter.push(bytes)) {
       if (piece.kind === "preamble") begin(piece.preamble);
-      else if (current?.link.destroyed === false) current.link.push(piece.bytes);
+      else current?.link.receive(piece.bytes);
     }
   });
 }

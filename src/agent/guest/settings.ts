@@ -1,4 +1,12 @@
-import type { AgentSettings } from "../protocol/generated/control_pb.js";
+export interface SettingValues {
+  /** Missing: nobody is asked for one. */
+  readonly accessToken?: string | undefined;
+  readonly envVars: Readonly<Record<string, string>>;
+  /** Empty: stays what it is. */
+  readonly defaultUser: string;
+  /** Missing: the home of whoever starts a process. */
+  readonly defaultWorkdir?: string | undefined;
+}
 
 /** What the daemon last told the agent, and what holds until it does. */
 export class Settings {
@@ -11,7 +19,7 @@ export class Settings {
     this.defaultUser = defaultUser;
   }
 
-  apply(settings: AgentSettings): void {
+  apply(settings: SettingValues): void {
     this.accessToken = settings.accessToken;
     this.envVars = settings.envVars;
     if (settings.defaultUser !== "") this.defaultUser = settings.defaultUser;

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { AnswerFinder, encodeAnswer, encodePreamble, PreambleSplitter, type Piece } from "./preamble.ts";
+import {
+  AnswerFinder,
+  encodeAnswer,
+  encodePreamble,
+  PreambleSplitter,
+  type Piece,
+  SessionFinder,
+} from "./preamble.ts";
 
 const secret = Buffer.alloc(16, 1);
 const next = Buffer.alloc(16, 2);
@@ -89,14 +96,30 @@ describe("PreambleSplitter", () => {
 });
 
 describe("AnswerFinder", () => {
-  it("takes only the answer to the newest nonce and returns what follows it", () => {
-    const finder = new AnswerFinder();
+  it("takes only the answer to its own nonce and returns what follows it", () => {
+    const finder = new AnswerFinder(nonce);
     const old = Buffer.alloc(16, 8);
-    finder.expect(old);
-    finder.expect(nonce);
     assert.equal(finder.push(Buffer.concat([Buffer.from("left over"), encodeAnswer(old)])), undefined);
     const answer = Buffer.concat([encodeAnswer(nonce), Buffer.from("PRI")]);
     for (const byte of answer.subarray(0, 31)) assert.equal(finder.push(Buffer.of(byte)), undefined);
     assert.equal(finder.push(answer.subarray(31))?.toString(), "PRI");
+  });
+});
+
+describe("SessionFinder", () => {
+  it("passes over what comes before a session, however it is split, and over nothing after its start", () => {
+    const session = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nand PRI * HTTP/2.0 again");
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 90 }), sizes, (left, sizes) => {
+        const finder = new SessionFinder();
+        const stream = Buffer.concat([left, session]);
+        const found: Buffer[] = [];
+        for (let at = 0, turn = 0; at < stream.length; at += sizes[turn++ % sizes.length] ?? 1) {
+          const read = stream.subarray(at, at + (sizes[turn % sizes.length] ?? 1));
+          found.push(finder.push(Buffer.from(read)) ?? Buffer.alloc(0));
+        }
+        assert.deepEqual(Buffer.concat(found), session);
+      }),
+    );
   });
 });

@@ -6,10 +6,10 @@ import { hash } from "node:crypto";
  *   host → guest   secret (16)  nonce (16)  next secret (16)  check (16)
  *   guest → host   answer mark (16)  nonce (16)                        then HTTP/2, both ways
  *
- * The host repeats its preamble, each time with a fresh nonce, until the answer to the newest one arrives; whatever
- * stands before that answer is left over. End-of-file is no signal: a restored guest may see no disconnect at all.
- * `check` is the start of SHA-256 over the three fields before it: a preamble that was cut off in the middle must not
- * lend its beginning to the next one.
+ * The host repeats its preamble until it is answered; whatever stands before the answer is left over. All repetitions
+ * bear the nonce of their connection: a guest that has answered it passes over those that come late. End-of-file is no
+ * signal: a restored guest may see no disconnect at all. `check` is the start of SHA-256 over the three fields before
+ * it: a preamble that was cut off in the middle must not lend its beginning to the next one.
  */
 export const secretBytes = 16;
 export const nonceBytes = 16;
@@ -17,6 +17,22 @@ export const nonceBytes = 16;
 const checkBytes = 16;
 const preambleBytes = 2 * secretBytes + nonceBytes + checkBytes;
 const answerMark = Buffer.from("9e1f6c3ab0d24785a7c95e02d8114f6b", "hex");
+
+/** How every client's HTTP/2 session begins (RFC 9113, 3.4). What a guest reads before that is left over as well. */
+const clientPreface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+
+/** The largest frame that a session allows unless it says otherwise, and the head of one (RFC 9113, 4.1 and 4.2). */
+const framePayloadBytesMax = 16_384;
+const frameHeadBytes = 9;
+
+/**
+ * What an agent says first when it has been started. If the one before it died in the middle of a session, this ends
+ * what the host still reads as that session, wherever it stands: it fills any frame, and then is the head of one that
+ * is larger than allowed.
+ */
+export function encodeStart(): Buffer {
+  return Buffer.alloc(framePayloadBytesMax + frameHeadBytes, 0xff);
+}
 
 export interface Preamble {
   readonly nonce: Buffer;
@@ -56,8 +72,18 @@ export class PreambleSplitter {
   /** What was read last, too short to hold a preamble; it may hold the beginning of one. */
   #tail: Buffer = Buffer.alloc(0);
 
-  constructor(secret: Buffer) {
+  /** `successor`: of a session that an agent before this one had begun and nobody has confirmed. */
+  constructor(secret: Buffer, successor?: Buffer) {
     this.#secret = secret;
+    this.#successor = successor;
+  }
+
+  get secret(): Buffer {
+    return this.#secret;
+  }
+
+  get successor(): Buffer | undefined {
+    return this.#successor;
   }
 
   /** The session that the last preamble asked for is under way: its secret replaces the one before. */
@@ -101,22 +127,51 @@ function decode(bytes: Buffer): Preamble | undefined {
   return { nonce, nextSecret: Buffer.from(fields.subarray(secretBytes + nonceBytes)) };
 }
 
-/** The host's side: drops all it reads until the answer to the newest nonce. */
-export class AnswerFinder {
-  #answer: Buffer | undefined;
+/** Drops all it reads before a mark. */
+class Finder {
+  readonly #mark: Buffer;
   #held: Buffer = Buffer.alloc(0);
 
-  /** From now on only the answer to this nonce counts. */
-  expect(nonce: Buffer): void {
-    this.#answer = encodeAnswer(nonce);
+  constructor(mark: Buffer) {
+    this.#mark = mark;
+  }
+
+  /** What begins with the mark, as soon as all of the mark has been read. */
+  push(read: Buffer): Buffer | undefined {
+    const bytes = this.#held.length === 0 ? read : Buffer.concat([this.#held, read]);
+    const at = bytes.indexOf(this.#mark);
+    if (at !== -1) return bytes.subarray(at);
+    this.#held = Buffer.from(bytes.subarray(Math.max(0, bytes.length - this.#mark.length + 1)));
+    return undefined;
+  }
+}
+
+/** The host's side: drops all it reads before the answer to its nonce. */
+export class AnswerFinder {
+  readonly #finder: Finder;
+  readonly #answerBytes: number;
+
+  constructor(nonce: Buffer) {
+    const answer = encodeAnswer(nonce);
+    this.#finder = new Finder(answer);
+    this.#answerBytes = answer.length;
   }
 
   /** What follows the answer, as soon as all of the answer has been read. */
   push(read: Buffer): Buffer | undefined {
-    const bytes = Buffer.concat([this.#held, read]);
-    const at = this.#answer === undefined ? -1 : bytes.indexOf(this.#answer);
-    if (this.#answer !== undefined && at !== -1) return bytes.subarray(at + this.#answer.length);
-    this.#held = Buffer.from(bytes.subarray(Math.max(0, bytes.length - answerMark.length - nonceBytes + 1)));
-    return undefined;
+    return this.#finder.push(read)?.subarray(this.#answerBytes);
+  }
+}
+
+/** The guest's side, after its answer: drops all it reads before the host's session begins. */
+export class SessionFinder {
+  readonly #finder = new Finder(clientPreface);
+  #found = false;
+
+  push(read: Buffer): Buffer | undefined {
+    if (this.#found) return read;
+    const session = this.#finder.push(read);
+    this.#found = session !== undefined;
+    return session;
   }
 }

@@ -9,6 +9,7 @@ import { silentLogger } from "../../base/logger.ts";
 import { systemRandom } from "../../base/random.ts";
 import { AgentChannel } from "../channel.ts";
 import { koffiFile } from "../koffi-file.ts";
+import { SerialPort } from "./serial-port.ts";
 
 const program = fileURLToPath(new URL("./local-guest.ts", import.meta.url));
 
@@ -18,6 +19,8 @@ export interface LocalAgentOptions {
   /** Another program to run in its place, with the same arguments; and arguments for Node. */
   readonly program?: string;
   readonly nodeArguments?: readonly string[];
+  /** Whether it lies behind a port that stays open when it dies, so that it may be started again. */
+  readonly restartable?: boolean;
 }
 
 /** The guest program as a process of this host. Disposing of it ends it and removes its socket. */
@@ -26,34 +29,51 @@ export class LocalAgent implements AsyncDisposable {
   readonly channelPath: string;
   /** What the first preamble must bear. */
   readonly secret: Buffer;
-  readonly pid: number;
-  readonly #child: ChildProcess;
+  readonly #start: () => Promise<ChildProcess>;
   readonly #directory: string;
+  readonly #port: SerialPort | undefined;
+  #child: ChildProcess;
 
   static async start(options: LocalAgentOptions = {}): Promise<LocalAgent> {
     const directory = await mkdtemp(join(tmpdir(), "larder-agent-"));
     const channelPath = join(directory, "channel");
     const secret = systemRandom.bytes(16);
     const { nodeArguments = [], user } = options;
-    const own = [channelPath, secret.toString("hex"), koffiFile(), ...(user === undefined ? [] : [user])];
-    const child = spawn(process.execPath, [...nodeArguments, options.program ?? program, ...own], {
-      stdio: ["pipe", "pipe", "inherit"],
-    });
-    const agent = new LocalAgent(child, directory, channelPath, secret);
-    const exited = once(child, "exit").then(() =>
-      Promise.reject(new Error("the guest program ended at once")),
-    );
-    await Promise.race([once(child.stdout as NonNullable<ChildProcess["stdout"]>, "data"), exited]);
-    exited.catch(() => {});
-    return agent;
+    const port = options.restartable === true ? await SerialPort.listen(channelPath) : undefined;
+    const guestPath = port === undefined ? channelPath : join(directory, "guest");
+    const own = [guestPath, secret.toString("hex"), koffiFile(), ...(user === undefined ? [] : [user])];
+    const start = async () => {
+      await rm(guestPath, { force: true });
+      const child = await started([...nodeArguments, options.program ?? program, ...own]);
+      await port?.plug(guestPath);
+      return child;
+    };
+    return new LocalAgent({ start, port, directory, channelPath, secret }, await start());
   }
 
-  private constructor(child: ChildProcess, directory: string, channelPath: string, secret: Buffer) {
+  private constructor(parts: LocalAgentParts, child: ChildProcess) {
+    this.#start = parts.start;
+    this.#port = parts.port;
+    this.#directory = parts.directory;
     this.#child = child;
-    this.#directory = directory;
-    this.channelPath = channelPath;
-    this.secret = secret;
-    this.pid = child.pid ?? -1;
+    this.channelPath = parts.channelPath;
+    this.secret = parts.secret;
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? -1;
+  }
+
+  /** Kills the program. What it started goes on, as it does in a machine. */
+  async die(): Promise<void> {
+    const exited = once(this.#child, "exit");
+    this.#child.kill("SIGKILL");
+    await exited;
+  }
+
+  /** Starts it again, as the first process of a machine does. */
+  async startAgain(): Promise<void> {
+    this.#child = await this.#start();
   }
 
   /** Connects as the daemon does. Unless said otherwise the secret stays what it is. */
@@ -75,15 +95,31 @@ export class LocalAgent implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#port?.[Symbol.asyncDispose]();
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
       const started = await childrenOf(this.pid);
-      const exited = once(this.#child, "exit");
-      this.#child.kill("SIGKILL");
-      await exited;
+      await this.die();
       for (const group of started) endGroup(group); // As the end of a machine ends what runs in it.
     }
     await rm(this.#directory, { recursive: true, force: true });
   }
+}
+
+interface LocalAgentParts {
+  readonly start: () => Promise<ChildProcess>;
+  readonly port: SerialPort | undefined;
+  readonly directory: string;
+  readonly channelPath: string;
+  readonly secret: Buffer;
+}
+
+/** Runs Node with the guest program; resolves when that listens. */
+async function started(args: readonly string[]): Promise<ChildProcess> {
+  const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] });
+  const exited = once(child, "exit").then(() => Promise.reject(new Error("the guest program ended at once")));
+  exited.catch(() => {});
+  await Promise.race([once(child.stdout, "data"), exited]);
+  return child;
 }
 
 /** What the guest program started and nobody has ended yet; each leads a group of its own. */

@@ -55,10 +55,12 @@ const identity: MachineIdentity = {
 startAgent({
   port: new SocketPort(path),
   secret: Buffer.from(secret, "hex"),
+  inheritance: `${path}-inheritance`,
   identity,
   koffi: loadKoffi(koffi),
   defaultUser: user,
   path: process.env["PATH"] ?? "/usr/bin:/bin",
+  inTerminal: ["setsid", "-c"],
   spared: false,
 });
 process.stdin.on("end", () => process.exit(0)).resume(); // Ends with whoever started it.
