@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, Entry>> = {
   stop: { summary: "stop the daemon and its sandboxes", load: async () => (await import("./stop.ts")).stop },
   env: { summary: "print the lines to paste", load: async () => (await import("./env.ts")).env },
   run: { summary: "run one command in a fresh sandbox", load: async () => (await import("./run.ts")).run },
+  shell: { summary: "open a terminal in a sandbox", load: async () => (await import("./shell.ts")).shell },
   ls: { summary: "list sandboxes", load: async () => (await import("./ls.ts")).ls },
   cp: { summary: "copy files into a sandbox or out of it", load: async () => (await import("./cp.ts")).cp },
   kill: { summary: "end sandboxes", load: async () => (await import("./kill.ts")).kill },

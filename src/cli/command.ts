@@ -11,10 +11,19 @@ export interface Terminal {
   readonly signal: AbortSignal;
 }
 
-export type Input = Readable & { readonly isTTY?: boolean };
+export type Input = Readable & {
+  readonly isTTY?: boolean;
+  /** Of a terminal: each key is handed on as it is pressed, and means nothing here. */
+  setRawMode?(raw: boolean): unknown;
+};
 
 export interface Output {
   readonly isTTY?: boolean;
+  readonly columns?: number;
+  readonly rows?: number;
+  /** Of a terminal, when its size has changed. */
+  on?(event: "resize", listener: () => void): unknown;
+  off?(event: "resize", listener: () => void): unknown;
   /** Calls `done` when the text is out of this process's hands. */
   write(text: string | Uint8Array, done?: () => void): unknown;
 }
