@@ -1,7 +1,7 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import { Failure } from "../base/failure.ts";
 import { isPublicAgentPath } from "./agent-path.ts";
+import { type ClientRequest, type ClientResponse, sendHead, sinkOf } from "./client-exchange.ts";
 import { agentHeaders, answerHeaders } from "./forwarded-headers.ts";
 import type { GuestChannel } from "./ports.ts";
 import { requestBody } from "./request-body.ts";
@@ -11,7 +11,7 @@ import { requestBody } from "./request-body.ts";
  * Returns when the answer is complete; throws what kept it from coming or cut it short.
  */
 export async function forwardToAgent(
-  { request, response }: { request: IncomingMessage; response: ServerResponse },
+  { request, response }: { request: ClientRequest; response: ClientResponse },
   channel: GuestChannel,
   signal: AbortSignal,
 ): Promise<void> {
@@ -27,7 +27,6 @@ export async function forwardToAgent(
     ...(body === undefined ? {} : { body }),
   };
   const answer = await channel.request(asked, signal);
-  response.writeHead(answer.status, answerHeaders(answer.headers));
-  response.flushHeaders();
-  await pipeline(answer.body, response, { signal });
+  sendHead(response, answer.status, answerHeaders(answer.headers));
+  await pipeline(answer.body, sinkOf(response), { signal });
 }

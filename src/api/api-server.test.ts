@@ -28,7 +28,7 @@ describe("the API", () => {
     await using api = await TestApi.start();
     await api.call("POST", "/v2/sandboxes", {});
     const lifecycle = { onTimeout: "kill", keepMemory: true, autoResume: false };
-    const open = { secure: true, allowInternet: true };
+    const open = { secure: true, allowInternet: true, ingress: { public: true, httpsPorts: [] } };
     const defaults = { timeoutMs: 300_000, metadata: {}, envs: {}, ...open, lifecycle };
     assert.deepEqual(api.sandboxes.asked, [{ template: "base", ...defaults }]);
   });

@@ -1,9 +1,11 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { application, type ApplicationOptions } from "./application.ts";
-import { destinationOf } from "./destination.ts";
+import { authorityOf, type ClientRequest } from "./client-exchange.ts";
+import { type Addressing, agentPort, type Destination, destinationOf } from "./destination.ts";
 import { answerError } from "./gone.ts";
+import { type Certificate, OnePort } from "./one-port.ts";
 import { SandboxTraffic } from "./sandbox-traffic.ts";
 
 export interface ApiServerOptions extends ApplicationOptions {
@@ -11,17 +13,9 @@ export interface ApiServerOptions extends ApplicationOptions {
   readonly port: number;
   /** How long `close` waits for requests under way. */
   readonly closeMsMax: number;
+  /** With it the port speaks TLS. */
+  readonly certificate?: Certificate | undefined;
 }
-
-const limits = {
-  connectionsMax: 4096,
-  headerBytesMax: 32 * 1024,
-  headersMsMax: 30_000,
-  /** Longer than clients keep idle connections, so that it is they who close them. */
-  idleMsMax: 75_000,
-};
-
-type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
 /**
  * The one port. Each request is sorted by its host before anything else of it is read: to a sandbox, whose traffic
@@ -29,18 +23,25 @@ type Handler = (request: IncomingMessage, response: ServerResponse) => void;
  */
 export class ApiServer implements AsyncDisposable {
   readonly #app: FastifyInstance;
+  readonly #port: OnePort;
   readonly #options: ApiServerOptions;
   #closing: Promise<void> | undefined;
 
-  private constructor(app: FastifyInstance, options: ApiServerOptions) {
+  private constructor(app: FastifyInstance, port: OnePort, options: ApiServerOptions) {
     this.#app = app;
+    this.#port = port;
     this.#options = options;
   }
 
   static async listen(options: ApiServerOptions): Promise<ApiServer> {
-    const app = await application(options, (handler) => serverOf(options, handler));
+    const { promise, resolve } = Promise.withResolvers<OnePort>();
+    const app = await application(options, (api) => {
+      const port = onePort(options, api as ApiHandler);
+      resolve(port);
+      return port.server;
+    });
     await app.listen({ host: options.boundHost, port: options.port });
-    return new ApiServer(app, options);
+    return new ApiServer(app, await promise, options);
   }
 
   get port(): number {
@@ -56,7 +57,7 @@ export class ApiServer implements AsyncDisposable {
   /** Cuts everything at once. */
   destroy(): void {
     void this.close();
-    this.#app.server.closeAllConnections();
+    this.#port.destroy();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -65,45 +66,60 @@ export class ApiServer implements AsyncDisposable {
 
   async #close(): Promise<void> {
     const { clock, closeMsMax } = this.#options;
-    using _cut = clock.after(closeMsMax, () => this.#app.server.closeAllConnections());
+    using _cut = clock.after(closeMsMax, () => this.#port.destroy());
+    this.#port.close();
     await this.#app.close();
   }
 }
 
-function serverOf(options: ApiServerOptions, api: Handler): Server {
+/** The routes of the API answer both versions of HTTP, although their type knows of one. */
+type ApiHandler = (request: ClientRequest, response: object) => void;
+
+function onePort(options: ApiServerOptions, api: ApiHandler): OnePort {
   const traffic = new SandboxTraffic(options);
   const addressing = { domain: withoutPort(options.domain), boundHost: options.boundHost };
-  const server = createServer({ maxHeaderSize: limits.headerBytesMax }, (request, response) => {
-    const destination = destinationOf(addressedBy(request), addressing);
-    switch (destination.kind) {
-      case "sandbox":
-        void traffic.handle({ request, response, id: destination.id, port: destination.port });
-        return;
-      case "refused":
-        request.resume();
-        answerError(response, destination.status, destination.message);
-        return;
-      case "api":
-        api(request, response);
-    }
+  return new OnePort({
+    certificate: options.certificate,
+    arrival: options.arrival,
+    mayUpgrade: (request) => mayUpgrade(request, addressing),
+    answer: (request, response, upgrade) => {
+      const destination = destinationFor(request, addressing);
+      switch (destination.kind) {
+        case "sandbox": {
+          const { id, port } = destination;
+          void traffic.handle({ request, response, id, port, upgrade });
+          return;
+        }
+        case "refused":
+          request.resume();
+          answerError(response, destination.status, destination.message);
+          return;
+        case "api":
+          api(request, response);
+      }
+    },
   });
-  server.maxConnections = limits.connectionsMax;
-  server.headersTimeout = limits.headersMsMax;
-  server.keepAliveTimeout = limits.idleMsMax;
-  // Uploads and streams may take as long as they need; what is idle is closed, what is the API's is small.
-  server.requestTimeout = 0;
-  return server;
 }
 
-function addressedBy(request: IncomingMessage) {
+/** Only servers in guests speak other protocols; HTTP/2 is not begun like this any more (RFC 9113, 3.1). */
+function mayUpgrade(request: IncomingMessage, addressing: Addressing): boolean {
+  if (request.headers.upgrade?.toLowerCase() === "h2c") return false;
+  const destination = destinationFor(request, addressing);
+  return destination.kind === "sandbox" && destination.port !== agentPort;
+}
+
+function destinationFor(request: ClientRequest, addressing: Addressing): Destination {
   const { headers, socket } = request;
-  return {
-    target: request.url ?? "",
-    host: headers.host,
-    sandboxId: single(headers["e2b-sandbox-id"]),
-    sandboxPort: single(headers["e2b-sandbox-port"]),
-    localAddress: socket.localAddress,
-  };
+  return destinationOf(
+    {
+      target: request.url ?? "",
+      host: authorityOf(request),
+      sandboxId: single(headers["e2b-sandbox-id"]),
+      sandboxPort: single(headers["e2b-sandbox-port"]),
+      localAddress: socket.localAddress,
+    },
+    addressing,
+  );
 }
 
 function single(header: string | string[] | undefined): string | undefined {

@@ -3,6 +3,7 @@ import { type FastifyInstance, fastify, type FastifyServerFactory } from "fastif
 import { jsonSchemaTransform, serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
 import type { Logger } from "../base/logger.ts";
 import type { Meter } from "../base/meter.ts";
+import { type ArrivalLimits, awaitBody } from "./arrival.ts";
 import { requireApiKey } from "./api-key.ts";
 import { errorHandler } from "./error-answers.ts";
 import { listRoutes } from "./list-routes.ts";
@@ -21,6 +22,7 @@ export interface ApplicationOptions extends SandboxRoutesOptions, Omit<PublicRou
   readonly admin: Admin;
   readonly logger: Logger;
   readonly meter: Meter;
+  readonly arrival: ArrivalLimits;
 }
 
 /** The largest body that the API reads; files go to the agent and do not pass here. */
@@ -45,6 +47,7 @@ export async function application(
     const message = `${request.method} ${request.url.split("?", 1)[0]} is not known`;
     return reply.code(404).send({ code: 404, message });
   });
+  app.addHook("preParsing", awaitBody(options.clock, options.arrival.bodyMsMax));
   acceptEmptyBodies(app);
   measureRequests(app, options.meter);
   const info = { title: "Larder", version: options.version };

@@ -1,3 +1,4 @@
+import { trafficTokenHeader } from "./gone.ts";
 import type { HeaderFields } from "./ports.ts";
 
 /** Headers that speak of one connection and never travel further (RFC 9110, 7.6.1; RFC 9113, 8.2.2). */
@@ -16,11 +17,11 @@ const hopByHop = new Set([
 ]);
 
 /** The daemon's own business: no guest needs it, and the key would let a guest use the API. */
-const notForAgents = new Set(["host", "x-api-key", "e2b-sandbox-id", "e2b-sandbox-port"]);
+const notForAgents = new Set(["host", "x-api-key", "e2b-sandbox-id", "e2b-sandbox-port", trafficTokenHeader]);
 
 /**
  * `raw` (name, value, name, value …, as they stood on the wire) without what belongs to the connection,
- * `Connection`'s own list included. Capitals and order stay.
+ * `Connection`'s own list included, and without the pseudo-headers of HTTP/2. Capitals and order stay.
  */
 export function endToEnd(raw: readonly string[]): string[] {
   const named = new Set<string>();
@@ -30,7 +31,36 @@ export function endToEnd(raw: readonly string[]): string[] {
   }
   return pairs(raw)
     .filter(([name]) => !hopByHop.has(name.toLowerCase()) && !named.has(name.toLowerCase()))
+    .filter(([name]) => !name.startsWith(":"))
     .flat();
+}
+
+export interface PortHead {
+  /** As it stood on the wire. */
+  readonly raw: readonly string[];
+  /** What the client named as its host. */
+  readonly authority: string | undefined;
+  /** Shown to the guest in its place. */
+  readonly maskHost: string | undefined;
+}
+
+/** The headers for a server in a guest, which speaks HTTP/1: as they came, but for the host and for our token. */
+export function portHeaders({ raw, authority, maskHost }: PortHead): string[] {
+  const host = maskHost ?? authority ?? "";
+  const cookies: string[] = [];
+  const passed: string[] = [];
+  let hostPassed = false;
+  for (const [name, value] of pairs(endToEnd(raw))) {
+    const key = name.toLowerCase();
+    if (key === trafficTokenHeader || (key === "host" && hostPassed)) continue;
+    hostPassed ||= key === "host";
+    if (key === "cookie") cookies.push(value);
+    else passed.push(name, key === "host" ? host : value);
+  }
+  if (!hostPassed) passed.unshift("Host", host);
+  // HTTP/2 may send its cookies one by one; of HTTP/1's header there is one (RFC 9113, 8.2.3).
+  if (cookies.length > 0) passed.push("Cookie", cookies.join("; "));
+  return passed;
 }
 
 /** The same for the agent's HTTP/2 channel: lower case, grouped, without what is only the daemon's. */

@@ -1,19 +1,27 @@
-import { request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
+import { request as httpRequest, type IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Clock } from "../base/clock.ts";
-import { Failure } from "../base/failure.ts";
-import { endToEnd } from "./forwarded-headers.ts";
+import { authorityOf, type ClientRequest, type ClientResponse, sendHead, sinkOf } from "./client-exchange.ts";
+import { connectPort } from "./connect-port.ts";
+import { endToEnd, portHeaders } from "./forwarded-headers.ts";
 import type { GuestChannel } from "./ports.ts";
+import type { Ingress } from "../sandbox/ingress.ts";
 import { requestBody } from "./request-body.ts";
-
-/** Pauses before each further attempt: a server that was started a moment ago is often not listening yet. */
-const retryPausesMs = [50, 150, 300, 500];
+import { joinUpgraded, type UpgradeRequest } from "./upgrade.ts";
 
 export interface PortExchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly request: ClientRequest;
+  readonly response: ClientResponse;
   readonly port: number;
+  /** Set when the client wants to go on in another protocol on this connection. */
+  readonly upgrade?: UpgradeRequest | undefined;
+}
+
+/** How to reach a server in the guest. */
+export interface PortWay {
+  readonly channel: GuestChannel;
+  readonly ingress: Ingress;
 }
 
 /**
@@ -21,59 +29,66 @@ export interface PortExchange {
  * Returns when the answer is complete; throws what kept it from coming or cut it short.
  */
 export async function forwardToPort(
-  { request, response, port }: PortExchange,
-  channel: GuestChannel,
+  exchange: PortExchange,
+  { channel, ingress }: PortWay,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
-  const connection = await connect(channel, port, clock, signal);
+  const { request, response, port, upgrade } = exchange;
+  const maskHost = ingress.maskHost?.replaceAll("${PORT}", String(port));
+  const authority = authorityOf(request);
+  const tlsHost = ingress.httpsPorts.includes(port) ? (maskHost ?? authority ?? "") : undefined;
+  const connection = await connectPort({ port, tlsHost }, channel, clock, signal);
   try {
-    const answer = await ask(request, connection, signal);
-    response.writeHead(answer.statusCode ?? 502, endToEnd(answer.rawHeaders));
-    response.flushHeaders();
-    await pipeline(answer, response, { signal });
+    const headers = portHeaders({ raw: request.rawHeaders, authority, maskHost });
+    const answer = await ask({ request, upgrade, headers }, connection, signal);
+    if (answer.upgraded !== undefined && upgrade !== undefined) {
+      await joinUpgraded(upgrade, answer, signal);
+      return;
+    }
+    sendHead(response, answer.head.statusCode ?? 502, endToEnd(answer.head.rawHeaders));
+    await pipeline(answer.head, sinkOf(response), { signal });
   } finally {
     connection.destroy();
   }
 }
 
-async function connect(
-  channel: GuestChannel,
-  port: number,
-  clock: Clock,
+interface Question {
+  readonly request: ClientRequest;
+  readonly upgrade: UpgradeRequest | undefined;
+  readonly headers: readonly string[];
+}
+
+interface Answer {
+  readonly head: IncomingMessage;
+  /** What the guest has said already in the protocol that it changed to. */
+  readonly upgraded?: Buffer;
+  readonly connection: Duplex;
+}
+
+/** Sends `request` over `connection` and resolves with the head of the answer. */
+function ask(
+  { request, upgrade, headers }: Question,
+  connection: Duplex,
   signal: AbortSignal,
-): Promise<Duplex> {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      return await channel.connectPort(port, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      const pauseMs = retryPausesMs[attempt];
-      if (pauseMs === undefined || !mayOpenYet(error)) throw error;
-      await clock.sleep(pauseMs, signal);
-    }
-  }
-}
-
-function mayOpenYet(error: unknown): boolean {
-  return Failure.is(error, "not_found") || Failure.is(error, "unavailable");
-}
-
-/** Sends `request` over `connection`, header by header as it came, and resolves with the head of the answer. */
-function ask(request: IncomingMessage, connection: Duplex, signal: AbortSignal): Promise<IncomingMessage> {
-  const headers = endToEnd(request.rawHeaders);
-  if (request.headers["transfer-encoding"] !== undefined) headers.push("Transfer-Encoding", "chunked");
+): Promise<Answer> {
+  const body = upgrade === undefined ? requestBody(request) : undefined;
+  const more: string[] = [];
+  if (upgrade !== undefined) more.push("Connection", "Upgrade", "Upgrade", upgrade.protocol);
+  if (body !== undefined && request.headers["content-length"] === undefined)
+    more.push("Transfer-Encoding", "chunked");
   return new Promise((resolve, reject) => {
     const outgoing = httpRequest({
       method: request.method ?? "GET",
       path: request.url ?? "/",
-      headers,
+      headers: [...headers, ...more],
       createConnection: () => connection,
       signal,
     });
-    outgoing.once("response", resolve);
+    outgoing.once("response", (head) => resolve({ head, connection }));
+    if (upgrade !== undefined)
+      outgoing.once("upgrade", (head, _socket, upgraded) => resolve({ head, upgraded, connection }));
     outgoing.on("error", reject);
-    const body = requestBody(request);
     if (body === undefined) outgoing.end();
     else void pipeline(body, outgoing).catch(reject);
   });

@@ -1,6 +1,7 @@
 import type { Readable, Duplex } from "node:stream";
 import type { CreateRequest } from "../sandbox/create-request.ts";
 import type { SandboxView } from "../sandbox/sandbox-view.ts";
+import type { Ingress } from "../sandbox/ingress.ts";
 import type { Connected } from "../sandbox/sandboxes.ts";
 import type { SandboxFilter, SandboxPage } from "../sandbox/sandbox-filter.ts";
 
@@ -52,6 +53,7 @@ export interface SandboxService {
   /** False when there is no such sandbox. Resolves when nothing of it is left. */
   kill(id: string): Promise<boolean>;
   channel(id: string): GuestChannel;
+  ingress(id: string): Ingress;
 }
 
 export interface TemplateView {

@@ -1,4 +1,5 @@
 import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
+import { authorityOf } from "./client-exchange.ts";
 import { hostName, isLoopback } from "./host-name.ts";
 import type { Exposition } from "./ports.ts";
 import type { onRequestAsyncHookHandler } from "fastify";
@@ -27,7 +28,7 @@ export const publicRoutes: FastifyPluginCallbackZod<PublicRoutesOptions> = (app,
 
   // Only whoever is on this machine and asks this machine may look without a key; a proxy in front is neither.
   const onRequest: onRequestAsyncHookHandler = async function (request, reply) {
-    const local = isLoopback(boundHost) && isLoopback(hostName(request.headers.host) ?? "");
+    const local = isLoopback(boundHost) && isLoopback(hostName(authorityOf(request.raw)) ?? "");
     if (!local) await requireKey.call(this, request, reply);
   };
   app.get("/metrics", { ...hidden, onRequest }, async (_request, reply) =>

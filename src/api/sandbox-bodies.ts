@@ -1,19 +1,10 @@
 import { z } from "zod";
 import { environment, notYet, only, seconds, stringMap, timeoutSecondsMax } from "./fields.ts";
+import { networkFields } from "./network-fields.ts";
 
 /** What the server chooses for whoever does not say: the newest clients send nothing that their caller did not. */
 export const defaultTimeoutSeconds = 300;
 const defaultTemplate = "base";
-
-const network = z.strictObject({
-  allowOut: only(z.array(z.string()), isEmpty, "rules for outgoing traffic are not supported yet"),
-  denyOut: only(z.array(z.string()), isEmpty, "rules for outgoing traffic are not supported yet"),
-  allowPublicTraffic: only(z.boolean(), isTrue, "private ingress is not supported yet"),
-  maskRequestHost: notYet("masking the request's host is"),
-  httpsPorts: only(z.array(z.number()), isEmpty, "HTTPS ports are not supported yet"),
-  rules: only(z.record(z.string(), z.unknown()), isEmptyObject, "network rules are not supported yet"),
-  egressProxy: notYet("an egress proxy is"),
-});
 
 /** `POST /sandboxes` and `POST /v2/sandboxes`. */
 export const createBody = z.strictObject({
@@ -30,7 +21,7 @@ export const createBody = z.strictObject({
     ({ enabled }) => !enabled,
     "resuming by traffic is not supported yet",
   ),
-  network: network.nullish(),
+  network: networkFields.nullish(),
   iam: notYet("workload identity is"),
   mcp: notYet("MCP servers are"),
   volumeMounts: only(z.array(z.unknown()), isEmpty, "volumes are not supported yet"),
@@ -62,12 +53,4 @@ export const refreshBody = z.strictObject({ duration: seconds.default(defaultTim
 
 function isEmpty(list: readonly unknown[]): boolean {
   return list.length === 0;
-}
-
-function isEmptyObject(value: object): boolean {
-  return Object.keys(value).length === 0;
-}
-
-function isTrue(value: boolean): boolean {
-  return value;
 }

@@ -10,6 +10,7 @@ import { sandboxIdOf } from "./destination.ts";
 import { errorBody } from "./error-answers.ts";
 import { noFields } from "./fields.ts";
 import { lifecycleOf } from "./lifecycle.ts";
+import { ingressOf } from "./network-fields.ts";
 import type { SandboxService } from "./ports.ts";
 import type { CreateRequest } from "../sandbox/create-request.ts";
 import type { Connected } from "../sandbox/sandboxes.ts";
@@ -99,6 +100,7 @@ async function create(
     secure: body.secure,
     allowInternet: body.allow_internet_access ?? true,
     lifecycle: lifecycleOf(body),
+    ingress: ingressOf(body.network ?? {}),
   };
   const client = clientSignal(reply.raw);
   using limit = deadline(clock, startMsMax, "starting the sandbox", client);

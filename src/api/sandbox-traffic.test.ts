@@ -1,23 +1,15 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import {
-  createServer,
-  type IncomingMessage,
-  request as httpRequest,
-  type RequestListener,
-  type Server,
-} from "node:http";
-import type { AddressInfo } from "node:net";
 import { buffer, text } from "node:stream/consumers";
 import { describe, it } from "node:test";
 import { Failure } from "../base/failure.ts";
 import { assertNothingLeft, takeCensus } from "../base/testing/census.ts";
 import { settled, VirtualClock } from "../base/testing/virtual-clock.ts";
-import { TestApi } from "./testing/test-api.ts";
+import { apiWith, exchange, GuestServer } from "./testing/guest-server.ts";
 
 describe("traffic to a sandbox's agent", () => {
   it("requests and answers pass as they are, but for what belongs to the connection", async () => {
-    await using guest = await Guest.listen((request, response) => {
+    await using guest = await GuestServer.listen((request, response) => {
       void text(request).then((body) => {
         response.writeHead(207, { "x-a": ["1", "2"], "content-type": "application/x" });
         response.end(
@@ -44,7 +36,7 @@ describe("traffic to a sandbox's agent", () => {
 
   it("control routes are not reachable from outside", async () => {
     let asked = 0;
-    await using guest = await Guest.listen((_request, response) => {
+    await using guest = await GuestServer.listen((_request, response) => {
       asked++;
       response.end();
     });
@@ -58,7 +50,7 @@ describe("traffic to a sandbox's agent", () => {
   });
 
   it("a large upload and a large download pass whole", async () => {
-    await using guest = await Guest.listen((request, response) => void request.pipe(response));
+    await using guest = await GuestServer.listen((request, response) => void request.pipe(response));
     await using api = await apiWith(guest);
     const body = Buffer.alloc(8 * 1024 * 1024, "larder");
     const answer = await exchange(api, { method: "POST", path: "/files", body });
@@ -67,7 +59,7 @@ describe("traffic to a sandbox's agent", () => {
 
   it("an answer whose reader is slow is not gathered in the daemon", async () => {
     let written = 0;
-    await using guest = await Guest.listen((_request, response) => {
+    await using guest = await GuestServer.listen((_request, response) => {
       const piece = Buffer.alloc(64 * 1024);
       const more = () => {
         while (written < 512 && response.write(piece)) written++;
@@ -87,7 +79,7 @@ describe("traffic to a sandbox's agent", () => {
 
   it("a client that hangs up ends the request in the guest", async () => {
     const closed = Promise.withResolvers<void>();
-    await using guest = await Guest.listen((_request, response) => {
+    await using guest = await GuestServer.listen((_request, response) => {
       response.once("close", closed.resolve);
       response.write("first");
     });
@@ -99,7 +91,7 @@ describe("traffic to a sandbox's agent", () => {
   });
 
   it("an answer that breaks in the middle cuts the client's connection", async () => {
-    await using guest = await Guest.listen((_request, response) => {
+    await using guest = await GuestServer.listen((_request, response) => {
       response.write("first", () => response.destroy());
     });
     await using api = await apiWith(guest);
@@ -108,7 +100,7 @@ describe("traffic to a sandbox's agent", () => {
   });
 
   it("an upload that is refused early gets its answer, and the connection lives on", async () => {
-    await using guest = await Guest.listen((_request, response) => {
+    await using guest = await GuestServer.listen((_request, response) => {
       response.writeHead(401).end('{"code":401,"message":"no"}');
     });
     await using api = await apiWith(guest);
@@ -122,7 +114,7 @@ describe("traffic to a sandbox's agent", () => {
   });
 
   it("a sandbox that is not there, or whose channel fails, is answered with what clients compare", async () => {
-    await using guest = await Guest.listen((_request, response) => void response.end());
+    await using guest = await GuestServer.listen((_request, response) => void response.end());
     await using api = await apiWith(guest);
     const gone = { sandboxId: "inone", message: "The sandbox was not found", code: 502 };
     const answer = await exchange(api, { path: "/health", headers: { "e2b-sandbox-id": "inone" } });
@@ -137,21 +129,12 @@ describe("traffic to a sandbox's agent", () => {
     assert.deepEqual([busy.statusCode, busy.headers["retry-after"]], [429, "2"]);
     await text(busy);
   });
-
-  it("a WebSocket is refused with a sentence", async () => {
-    await using guest = await Guest.listen((_request, response) => void response.end());
-    await using api = await apiWith(guest);
-    const headers = { connection: "Upgrade", upgrade: "websocket", "e2b-sandbox-port": "3000" };
-    const answer = await exchange(api, { path: "/", headers });
-    assert.equal(answer.statusCode, 501);
-    assert.match(JSON.parse(await text(answer)).message, /^WebSocket .* not supported yet$/);
-  });
 });
 
 describe("traffic to a port in a sandbox", () => {
   it("a server in the guest sees the request as the client sent it, capitals included", async () => {
     let raw: string[] = [];
-    await using guest = await Guest.listen((request, response) => {
+    await using guest = await GuestServer.listen((request, response) => {
       raw = request.rawHeaders;
       void text(request).then((body) =>
         response.writeHead(201, { "X-Reply": "yes" }).end(`${request.method} ${body}`),
@@ -173,7 +156,7 @@ describe("traffic to a port in a sandbox", () => {
 
   it("a server that is not listening yet is tried again for about a second", async () => {
     const clock = new VirtualClock();
-    await using guest = await Guest.listen((_request, response) => void response.end("up"));
+    await using guest = await GuestServer.listen((_request, response) => void response.end("up"));
     await using api = await apiWith(guest, clock);
     const headers = { "e2b-sandbox-port": "3000" };
     const answer = exchange(api, { path: "/", headers });
@@ -185,7 +168,7 @@ describe("traffic to a port in a sandbox", () => {
 
   it("a port that stays closed is answered with what clients compare, after five attempts", async () => {
     const clock = new VirtualClock();
-    await using guest = await Guest.listen((_request, response) => void response.end());
+    await using guest = await GuestServer.listen((_request, response) => void response.end());
     await using api = await apiWith(guest, clock);
     const asked = exchange(api, { path: "/", headers: { "e2b-sandbox-port": "3000" } });
     while (api.channel.attempts < 5) await advance(clock, 100);
@@ -204,7 +187,7 @@ describe("traffic to a port in a sandbox", () => {
   it("nothing is left of an exchange, whether it ended or was cut", async () => {
     const before = takeCensus();
     {
-      await using guest = await Guest.listen((request, response) => {
+      await using guest = await GuestServer.listen((request, response) => {
         if (request.url === "/whole") response.end("whole");
         else response.write("part");
       });
@@ -219,69 +202,6 @@ describe("traffic to a port in a sandbox", () => {
     await assertNothingLeft(before);
   });
 });
-
-/** What listens inside the guest, on a port of this machine. */
-class Guest implements AsyncDisposable {
-  readonly #server: Server;
-
-  constructor(server: Server) {
-    this.#server = server;
-  }
-
-  static async listen(listener: RequestListener): Promise<Guest> {
-    const server = createServer(listener).listen(0, "127.0.0.1");
-    await once(server, "listening");
-    return new Guest(server);
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#server.closeAllConnections();
-    this.#server.close();
-    await once(this.#server, "close");
-  }
-}
-
-/** An API with one sandbox, `i0001`, whose agent is `guest`. */
-async function apiWith(guest: Guest, clock?: VirtualClock): Promise<TestApi> {
-  const api = await TestApi.start({}, clock);
-  api.channel.agentPort = guest.port;
-  await api.call("POST", "/v2/sandboxes", {});
-  return api;
-}
-
-interface Sent {
-  readonly method?: string;
-  readonly path: string;
-  readonly headers?: Record<string, string>;
-  readonly body?: string | Buffer;
-  /** Sends only `headers`: no sandbox is named but by them. */
-  readonly bare?: boolean;
-}
-
-async function exchange(
-  api: TestApi,
-  { method = "GET", path, headers, body, bare }: Sent,
-): Promise<IncomingMessage> {
-  const routing = bare === true ? {} : { "e2b-sandbox-id": "i0001", "e2b-sandbox-port": "49983" };
-  const all = { ...routing, ...headers };
-  const outgoing = httpRequest({
-    host: "127.0.0.1",
-    port: api.server.port,
-    method,
-    path,
-    headers: all,
-    agent: false,
-  });
-  const answered = once(outgoing, "response");
-  outgoing.on("error", () => {});
-  outgoing.end(body);
-  const [answer] = (await answered) as [IncomingMessage];
-  return answer;
-}
 
 async function advance(clock: VirtualClock, ms: number): Promise<void> {
   await settled();

@@ -1,29 +1,36 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { timingSafeEqual } from "node:crypto";
 import type { Clock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Meter } from "../base/meter.ts";
 import { forwardToAgent } from "./agent-traffic.ts";
+import { type ClientRequest, cutShort } from "./client-exchange.ts";
 import { clientSignal } from "./client-signal.ts";
 import { agentPort } from "./destination.ts";
 import { failureStatus, retryAfterSeconds } from "./failure-status.ts";
-import { answerError, answerPortClosed, answerSandboxGone } from "./gone.ts";
-import { forwardToPort } from "./port-traffic.ts";
-import type { GuestChannel, SandboxService } from "./ports.ts";
+import {
+  answerError,
+  answerRefusal,
+  portClosed,
+  sandboxGone,
+  tokenMissing,
+  tokenWrong,
+  trafficTokenHeader,
+} from "./gone.ts";
+import { forwardToPort, type PortExchange, type PortWay } from "./port-traffic.ts";
+import type { SandboxService } from "./ports.ts";
+import type { Ingress } from "../sandbox/ingress.ts";
 
 export interface SandboxTrafficOptions {
-  readonly sandboxes: Pick<SandboxService, "channel">;
+  readonly sandboxes: Pick<SandboxService, "channel" | "ingress">;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
 }
 
 /** One request that is for a sandbox, and its answer. */
-export interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+export interface Exchange extends PortExchange {
   readonly id: string;
-  readonly port: number;
 }
 
 /** The way from the one port into the guests: to their agents, and to whatever else listens there. */
@@ -58,36 +65,49 @@ export class SandboxTraffic {
 
   async #forward(exchange: Exchange, signal: AbortSignal): Promise<void> {
     const { request, response, id, port } = exchange;
-    if (request.headers.upgrade?.toLowerCase() === "websocket") {
-      return answerError(response, 501, "WebSocket connections to sandboxes are not supported yet");
+    const way = this.#way(id);
+    if (way === undefined) return answerRefusal(request, response, sandboxGone(id));
+    if (port === agentPort) return await forwardToAgent(exchange, way.channel, signal);
+    const refusal = whyNotIn(request, id, way.ingress);
+    if (refusal !== undefined) {
+      request.resume();
+      return answerRefusal(request, response, refusal);
     }
-    const channel = this.#channel(id);
-    if (channel === undefined) return answerSandboxGone(response, id);
-    if (port === agentPort) await forwardToAgent(exchange, channel, signal);
-    else await forwardToPort(exchange, channel, this.#options.clock, signal);
+    await forwardToPort(exchange, way, this.#options.clock, signal);
   }
 
-  /** Once the answer has begun, or nobody waits for it, only cutting the connection is honest. */
+  /** Once the answer has begun, or nobody waits for it, only cutting it short is honest. */
   #refuse({ request, response, id, port }: Exchange, failure: Failure, signal: AbortSignal): void {
     request.resume();
-    if (signal.aborted || response.headersSent) {
-      response.destroy();
-      return;
-    }
-    if (this.#channel(id) === undefined) return answerSandboxGone(response, id);
-    if (port !== agentPort) return answerPortClosed(response, id, port);
+    if (signal.aborted || response.headersSent) return cutShort(response);
+    if (this.#way(id) === undefined) return answerRefusal(request, response, sandboxGone(id));
+    if (port !== agentPort) return answerRefusal(request, response, portClosed(id, port));
     if (failure.code === "denied") return answerError(response, 404, failure.message);
     if (failure.code === "invalid") return answerError(response, failureStatus.invalid, failure.message);
-    if (failure.code !== "exhausted") return answerSandboxGone(response, id);
-    response.setHeader("retry-after", retryAfterSeconds);
-    answerError(response, failureStatus.exhausted, failure.message);
+    if (failure.code !== "exhausted") return answerRefusal(request, response, sandboxGone(id));
+    const retryAfter = ["retry-after", String(retryAfterSeconds)];
+    answerError(response, failureStatus.exhausted, failure.message, retryAfter);
   }
 
-  #channel(id: string): GuestChannel | undefined {
+  #way(id: string): PortWay | undefined {
+    const { sandboxes } = this.#options;
     try {
-      return this.#options.sandboxes.channel(id);
+      return { channel: sandboxes.channel(id), ingress: sandboxes.ingress(id) };
     } catch {
       return undefined;
     }
   }
+}
+
+/** What is told to a client that may not enter; undefined lets it in. */
+function whyNotIn({ headers }: ClientRequest, id: string, { trafficToken }: Ingress) {
+  if (trafficToken === undefined) return undefined;
+  const shown = headers[trafficTokenHeader];
+  if (typeof shown !== "string" || shown === "") return tokenMissing(id);
+  return isSame(shown, trafficToken) ? undefined : tokenWrong(id);
+}
+
+function isSame(shown: string, token: string): boolean {
+  const [a, b] = [Buffer.from(shown), Buffer.from(token)];
+  return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -15,7 +15,15 @@ export const startedSandbox = z.object({
   alias: z.string().optional(),
   envdVersion: z.string(),
   envdAccessToken: z.string().optional(),
+  trafficAccessToken: z.string().optional(),
   domain: z.string().optional(),
+});
+
+/** What of the network of a sandbox was asked for. */
+const network = z.object({
+  allowPublicTraffic: z.boolean(),
+  maskRequestHost: z.string().optional(),
+  httpsPorts: z.array(z.int()).optional(),
 });
 
 export const listedSandbox = z.object({
@@ -37,6 +45,7 @@ export const sandboxDetail = listedSandbox.extend({
   envdAccessToken: z.string().optional(),
   domain: z.string().optional(),
   allowInternetAccess: z.boolean(),
+  network,
   lifecycle: z.object({ autoResume: z.boolean(), onTimeout: z.enum(["kill", "pause"]) }),
 });
 
@@ -48,6 +57,7 @@ export function toStarted(view: SandboxView, domain: string | undefined): z.inpu
     ...(view.alias === undefined ? {} : { alias: view.alias }),
     envdVersion: view.agentVersion,
     ...secrets(view, domain),
+    ...(view.trafficToken === undefined ? {} : { trafficAccessToken: view.trafficToken }),
   };
 }
 
@@ -73,7 +83,16 @@ export function toDetail(view: SandboxView, domain: string | undefined): z.input
     ...toListed(view),
     ...secrets(view, domain),
     allowInternetAccess: view.allowInternet,
+    network: toNetwork(view.ingress),
     lifecycle: { autoResume: view.lifecycle.autoResume, onTimeout: view.lifecycle.onTimeout },
+  };
+}
+
+function toNetwork({ public: open, maskHost, httpsPorts }: SandboxView["ingress"]): z.input<typeof network> {
+  return {
+    allowPublicTraffic: open,
+    ...(maskHost === undefined ? {} : { maskRequestHost: maskHost }),
+    ...(httpsPorts.length === 0 ? {} : { httpsPorts: [...httpsPorts] }),
   };
 }
 

@@ -14,9 +14,10 @@ export const env: Command = {
   },
 };
 
-/** What plain clients are told; they find sandboxes by header, no name needs to be resolved. */
-export function variablesFor({ url, apiKey }: ApiPlace): Record<string, string> {
-  return { E2B_API_URL: url, E2B_SANDBOX_URL: url, E2B_API_KEY: apiKey };
+/** Unless the daemon knows better, clients find sandboxes by header: no name needs to be resolved. */
+export function variablesFor({ url, apiKey, clients }: ApiPlace): Record<string, string> {
+  const variables = clients?.variables ?? { E2B_API_URL: url, E2B_SANDBOX_URL: url };
+  return { ...variables, E2B_API_KEY: apiKey };
 }
 
 export function exportLines(variables: Readonly<Record<string, string>>): string {

@@ -1,13 +1,15 @@
 import { Failure } from "../base/failure.ts";
 import { readApiKey } from "../daemon/api-key-file.ts";
 import { readConfiguration } from "../daemon/configuration.ts";
-import { findDaemon } from "../daemon/presence.ts";
+import { findDaemon, type Presence } from "../daemon/presence.ts";
 import { ApiClient } from "./api-client.ts";
 import { hostFacts } from "./host-facts.ts";
 
 export interface ApiPlace {
   readonly url: string;
   readonly apiKey: string;
+  /** What the daemon says of itself to clients: of its sandboxes' ports, with `*` for PORT-ID, and to be set. */
+  readonly clients?: Presence["clients"];
 }
 
 /**
@@ -27,7 +29,7 @@ export async function findApi(env: NodeJS.ProcessEnv): Promise<ApiPlace> {
     const missing = daemon === undefined ? "E2B_API_KEY is not set" : `there is no API key in ${data}`;
     throw new Failure("denied", `${missing}; set LARDER_API_KEY`);
   }
-  return { url: url.replace(/\/+$/, ""), apiKey: key };
+  return { url: url.replace(/\/+$/, ""), apiKey: key, clients: daemon?.clients };
 }
 
 export async function connectToApi(env: NodeJS.ProcessEnv): Promise<ApiClient> {

@@ -2,7 +2,7 @@ import { apiKeyFile } from "../daemon/api-key-file.ts";
 import { type Configuration, readConfiguration } from "../daemon/configuration.ts";
 import type { Daemon } from "../daemon/daemon.ts";
 import { type Command, printLine, type Terminal } from "./command.ts";
-import { exportLines, variablesFor } from "./env.ts";
+import { exportLines } from "./env.ts";
 import { hostFacts } from "./host-facts.ts";
 import { progressScreen } from "./progress-screen.ts";
 
@@ -40,14 +40,14 @@ function quieter(configuration: Configuration, { env, stderr }: Terminal): Confi
 }
 
 function printWelcome(daemon: Daemon, configuration: Configuration, terminal: Terminal): void {
-  const { url, apiKey, accelerator } = daemon.facts;
+  const { url, variables, apiKey, accelerator } = daemon.facts;
   printLine(terminal, `\nLarder is ready at ${url}`);
   printLine(terminal, `Virtual machines run with ${accelerator.reason}`);
   const kept =
     configuration.apiKey === undefined ? `kept in ${apiKeyFile(configuration.data)}` : "as you chose it";
   printLine(terminal, `The API key is ${apiKey} (${kept})`);
   printLine(terminal, "Paste these lines into another terminal, then use the e2b package as ever:\n");
-  terminal.stdout.write(exportLines(variablesFor({ url, apiKey })));
+  terminal.stdout.write(exportLines({ ...variables, E2B_API_KEY: apiKey }));
   printLine(terminal, "\nCtrl-C stops it, and its sandboxes.");
 }
 

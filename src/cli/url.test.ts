@@ -19,7 +19,10 @@ describe("larder url", () => {
   });
 
   it("names the domain that the daemon serves", () => {
-    const address = addressOf("https://10.0.0.1:8700", "i1", "80", "box.example.org");
-    assert.equal(address, "https://80-i1.box.example.org:8700/");
+    const remote = { url: "https://10.0.0.1:8700" };
+    assert.equal(addressOf(remote, "80-i1", "box.example.org"), "https://80-i1.box.example.org:8700/");
+    const clients = { sandboxes: "https://*.sbx.test:8443", variables: {} };
+    const own = { url: "http://127.0.0.1:8700", clients };
+    assert.equal(addressOf(own, "80-i1", undefined), "https://80-i1.sbx.test:8443/");
   });
 });

@@ -1,6 +1,6 @@
 import { Failure } from "../base/failure.ts";
 import { type Command, jsonOption, printJson, printLine } from "./command.ts";
-import { connectToApi } from "./find-api.ts";
+import { type ApiPlace, connectToApi } from "./find-api.ts";
 import { guestAccess } from "./guest-access.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -15,17 +15,22 @@ PORT-ID.localhost, from elsewhere by PORT-ID.LARDER_DOMAIN.`,
       throw new UsageError(`'${port}' is no port: 1 to 65535`);
     const api = await connectToApi(terminal.env);
     const { sandboxId } = await guestAccess(api, id, undefined, terminal.signal);
-    const address = addressOf(api.place.url, sandboxId, port, terminal.env["LARDER_DOMAIN"]);
+    const address = addressOf(api.place, `${port}-${sandboxId}`, terminal.env["LARDER_DOMAIN"]);
     if (values["json"] === true) printJson(terminal, { url: address });
     else printLine(terminal, address);
     return 0;
   },
 };
 
-/** The daemon's own address, with the sandbox's name for its host. */
-export function addressOf(daemon: string, id: string, port: string, domain: string | undefined): string {
-  const parsed = URL.parse(daemon);
-  if (parsed === null) throw new Failure("internal", `'${daemon}' is no URL`);
-  parsed.hostname = `${port}-${id}.${domain || "localhost"}`;
+/** As the daemon says; a remote one is taken to serve the port that its API has. */
+export function addressOf(
+  { url, clients }: Pick<ApiPlace, "url" | "clients">,
+  label: string,
+  domain: string | undefined,
+): string {
+  const pattern = clients?.sandboxes ?? url;
+  const parsed = URL.parse(pattern.replace("*", label));
+  if (parsed === null) throw new Failure("internal", `'${pattern}' is no URL`);
+  if (clients === undefined) parsed.hostname = `${label}.${domain || "localhost"}`;
   return parsed.href;
 }

@@ -1,3 +1,4 @@
+import { arrivalLimits } from "../api/arrival.ts";
 import type { ApiServerOptions } from "../api/api-server.ts";
 import type { Sandboxes } from "../sandbox/sandboxes.ts";
 import { templateService } from "./template-service.ts";
@@ -17,6 +18,7 @@ export function apiRooms(
   return {
     ...{ sandboxes, clock, logger, meter: metrics, startMsMax, closeMsMax },
     domain: configuration.domain,
+    arrival: arrivalLimits,
     templates: templateService(store.templates, agentVersion),
     keys: store.apiKeys,
     admin: cache,

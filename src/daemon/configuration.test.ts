@@ -16,6 +16,8 @@ describe("readConfiguration", () => {
         host: "127.0.0.1",
         port: 8700,
         domain: undefined,
+        tlsCert: undefined,
+        tlsKey: undefined,
         bucket: "file:///home/me/.local/share/larder/bucket",
         shelfBytes: 20 * 2 ** 30,
         apiKey: undefined,
@@ -98,6 +100,16 @@ describe("readConfiguration", () => {
       "gs://bucket",
     ])
       assert.equal(readConfiguration({ LARDER_BUCKET: url }, host).bucket, url);
+  });
+});
+
+describe("a certificate", () => {
+  it("is only good together with its key", () => {
+    const both = { LARDER_TLS_CERT: "/tls/cert.pem", LARDER_TLS_KEY: "/tls/key.pem" };
+    const { tlsCert, tlsKey } = readConfiguration(both, host);
+    assert.deepEqual([tlsCert, tlsKey], ["/tls/cert.pem", "/tls/key.pem"]);
+    for (const [variable, value] of Object.entries(both))
+      assert.throws(() => readConfiguration({ [variable]: value }, host), /are only good together/);
   });
 });
 

@@ -42,6 +42,18 @@ export const settings = {
     read: read.domain,
     otherwise: () => undefined,
   },
+  tlsCert: {
+    variable: "LARDER_TLS_CERT",
+    means: "a certificate in PEM, with its chain: the port speaks TLS; needs LARDER_TLS_KEY",
+    read: read.directory,
+    otherwise: () => undefined,
+  },
+  tlsKey: {
+    variable: "LARDER_TLS_KEY",
+    means: "the key of LARDER_TLS_CERT, PEM",
+    read: read.directory,
+    otherwise: () => undefined,
+  },
   bucket: {
     variable: "LARDER_BUCKET",
     means: "object storage, file:///, s3:// or gs://; unset: the folder bucket in LARDER_DATA",
@@ -120,7 +132,7 @@ export const settings = {
 
 type Settings = typeof settings;
 type Value<Name extends keyof Settings> = ReturnType<Settings[Name]["read"]>;
-type Optional = "domain" | "apiKey" | "debianMirror" | "debianSuite";
+type Optional = "domain" | "tlsCert" | "tlsKey" | "apiKey" | "debianMirror" | "debianSuite";
 
 /** The settings in force. */
 export type Configuration = {
@@ -139,6 +151,8 @@ export function readConfiguration(env: NodeJS.ProcessEnv, host: HostFacts): Conf
       faults.push(Failure.from(error).message);
     }
   }
+  if ((values["tlsCert"] === undefined) !== (values["tlsKey"] === undefined))
+    faults.push("LARDER_TLS_CERT and LARDER_TLS_KEY are only good together");
   if (faults.length > 0) throw new Failure("invalid", faults.join("; "));
   values["bucket"] ??= `file://${encodeURI(path.join(String(values["data"]), "bucket"))}`;
   return values as Configuration;

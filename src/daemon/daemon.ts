@@ -1,11 +1,14 @@
 import { ApiServer } from "../api/api-server.ts";
+import type { Certificate } from "../api/one-port.ts";
 import { systemClock } from "../base/clock.ts";
 import { systemRandom } from "../base/random.ts";
 import type { Accelerator } from "../machine/machine-spec.ts";
 import type { OnProgress } from "../template/progress.ts";
+import { addressesOf } from "./addresses.ts";
 import { readOrMakeApiKey } from "./api-key-file.ts";
 import { apiRooms } from "./api-rooms.ts";
 import { needBase, provideBase } from "./base-template.ts";
+import { CertificateFiles } from "./certificate-files.ts";
 import { claimAddress } from "./claim-address.ts";
 import type { Configuration } from "./configuration.ts";
 import { EndsInOrder } from "./ends-in-order.ts";
@@ -26,7 +29,10 @@ export interface DaemonOptions {
 const endMsMax = 6000;
 
 interface Facts {
+  /** For people. */
   readonly url: string;
+  /** What the e2b package must be told, but for the key. */
+  readonly variables: Readonly<Record<string, string>>;
   readonly apiKey: string;
   /** What virtual machines run with, and why. */
   readonly accelerator: Accelerator;
@@ -54,6 +60,7 @@ export class Daemon implements AsyncDisposable {
     const { host: boundHost, port } = configuration;
     const serve = async (ground: Ground, builds: Builds, ends: EndsInOrder) => {
       await claimAddress(boundHost, port);
+      const certificate = await certificateOf(ground, ends);
       await endFormerSandboxes(ground, builds);
       const wish = { when: "if needed", onProgress } as const;
       const host = await (template === "make"
@@ -65,12 +72,16 @@ export class Daemon implements AsyncDisposable {
       signal.throwIfAborted();
       const version = readVersion();
       const rooms = apiRooms(ground, builds, sandboxes);
-      const api = ends.hold("api", await ApiServer.listen({ ...rooms, boundHost, port, version }));
-      const url = `http://${hostInUrl(boundHost)}:${api.port}`;
-      ends.hold("presence", await announce(configuration.data, url, version));
+      const listening = { ...rooms, boundHost, port, version, certificate };
+      const api = ends.hold("api", await ApiServer.listen(listening));
+      const { domain } = configuration;
+      const tls = certificate !== undefined;
+      const addresses = addressesOf({ boundHost, port: api.port, tls, domain });
+      ends.hold("presence", await announce(configuration.data, addresses.here, version, addresses));
       const { accelerator } = host;
+      const { shown: url, variables } = addresses;
       ground.logger.info({ url, version, accelerator }, "the daemon is ready");
-      return new Daemon({ url, apiKey, accelerator }, ends);
+      return new Daemon({ url, variables, apiKey, accelerator }, ends);
     };
     return await withBuilds(options, serve, signal);
   }
@@ -113,8 +124,13 @@ async function withBuilds<T>(
   }
 }
 
-/** Where clients on this machine find it; who binds to every address is found at the nearest one. */
-function hostInUrl(host: string): string {
-  if (host === "0.0.0.0" || host === "::") return "127.0.0.1";
-  return host.includes(":") ? `[${host}]` : host;
+/** Undefined when the operator gave none. */
+async function certificateOf(
+  { configuration, clock, logger }: Ground,
+  ends: EndsInOrder,
+): Promise<Certificate | undefined> {
+  const { tlsCert: certPath, tlsKey: keyPath } = configuration;
+  if (certPath === undefined || keyPath === undefined) return undefined;
+  const files = await CertificateFiles.open({ certPath, keyPath, clock, logger });
+  return ends.hold("certificate", files);
 }

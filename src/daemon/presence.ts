@@ -3,12 +3,16 @@ import path from "node:path";
 import { z } from "zod";
 import { Failure } from "../base/failure.ts";
 import { isAlive, startTimeOf } from "../base/processes.ts";
+import type { Addresses } from "./addresses.ts";
 
 const presence = z.object({
   pid: z.int().positive(),
   /** Clock ticks since the host booted, from /proc; tells this process from a later one with the same id. */
   startTime: z.string(),
+  /** For programs on this machine. */
   url: z.url(),
+  /** Of the ports of sandboxes, with `*` for PORT-ID; and what the e2b package must be told. */
+  clients: z.object({ sandboxes: z.string(), variables: z.record(z.string(), z.string()) }).optional(),
   version: z.string(),
 });
 
@@ -19,10 +23,17 @@ function fileOf(data: string): string {
   return path.join(data, "daemon.json");
 }
 
-export async function announce(data: string, url: string, version: string): Promise<AsyncDisposable> {
+export async function announce(
+  data: string,
+  url: string,
+  version: string,
+  addresses?: Pick<Addresses, "sandboxes" | "variables">,
+): Promise<AsyncDisposable> {
   const file = fileOf(data);
   const startTime = startTimeOf(process.pid) ?? "";
-  await writeFile(`${file}.new`, `${JSON.stringify({ pid: process.pid, startTime, url, version })}\n`);
+  const clients = addresses && { sandboxes: addresses.sandboxes, variables: addresses.variables };
+  const said = { pid: process.pid, startTime, url, clients, version };
+  await writeFile(`${file}.new`, `${JSON.stringify(said)}\n`);
   await rename(`${file}.new`, file);
   return { [Symbol.asyncDispose]: () => rm(file, { force: true }) };
 }

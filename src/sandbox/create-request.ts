@@ -1,5 +1,5 @@
 import { Failure } from "../base/failure.ts";
-import type { Lifecycle } from "../store/sandbox-records.ts";
+import type { IngressSettings, Lifecycle } from "../store/sandbox-records.ts";
 
 export interface CreateRequest {
   /** Id or name of a template, with or without `:tag`. */
@@ -13,6 +13,8 @@ export interface CreateRequest {
   readonly allowInternet: boolean;
   /** What happens at the end of its time: it is killed, unless said otherwise. */
   readonly lifecycle?: Lifecycle;
+  /** Missing: everybody may come. */
+  readonly ingress?: IngressSettings;
 }
 
 /** The longest life that may be asked for at once: ten years. */
@@ -22,8 +24,10 @@ const timeoutMsMax = 10 * 366 * 24 * 3600 * 1000;
 const pageSandboxesMax = 100;
 
 /** Throws `invalid`, naming what is wrong. */
-export function checkRequest({ timeoutMs, envs }: CreateRequest): void {
+export function checkRequest({ timeoutMs, envs, secure, ingress }: CreateRequest): void {
   checkTimeout(timeoutMs);
+  if (!secure && ingress?.public === false)
+    throw new Failure("invalid", "a sandbox whose ports are private must be secure");
   for (const [name, value] of Object.entries(envs)) {
     if (name === "" || /[=\0]/.test(name) || value.includes("\0"))
       throw new Failure("invalid", `envs: '${name}' is no environment variable`);

@@ -2,7 +2,7 @@ import path from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { randomId } from "../base/random-id.ts";
 import type { Random } from "../base/random.ts";
-import { defaultLifecycle, type SandboxRecord } from "../store/sandbox-records.ts";
+import { defaultLifecycle, openIngress, type SandboxRecord } from "../store/sandbox-records.ts";
 import type { BuildRecord } from "../store/template-records.ts";
 import type { CreateRequest } from "./create-request.ts";
 
@@ -26,12 +26,13 @@ export function newRecord(
   { clock, random, directory, socketDirectory }: NewRecordOptions,
 ): SandboxRecord {
   const { timeoutMs, metadata, envs, secure, allowInternet, lifecycle = defaultLifecycle } = request;
+  const { ingress = openIngress } = request;
   // A letter first: the id is a label of host names.
   const id = `i${randomId(random, 20)}`;
   return {
     ...{ id, state: "starting", templateId: template.id, templateName: template.name, build: build.id },
     ...{ vcpus: build.vcpus, memoryBytes: build.memoryBytes, diskBytes: build.diskBytes },
-    ...{ metadata, envs, secure, allowInternet, timeoutMs, lifecycle },
+    ...{ metadata, envs, secure, allowInternet, timeoutMs, lifecycle, ingress },
     startedAt: clock.now(),
     endAt: clock.now() + timeoutMs,
     directory: path.join(directory, id),
@@ -41,8 +42,8 @@ export function newRecord(
 
 /** A sandbox of its own that begins where another one is: like that one in all but its time. */
 export function forkRequest(
-  { metadata, envs, secure, allowInternet, lifecycle }: SandboxRecord,
+  { metadata, envs, secure, allowInternet, ingress, lifecycle }: SandboxRecord,
   timeoutMs: number,
 ): Omit<CreateRequest, "template"> {
-  return { timeoutMs, metadata, envs, secure, allowInternet, lifecycle };
+  return { timeoutMs, metadata, envs, secure, allowInternet, ingress, lifecycle };
 }

@@ -1,5 +1,5 @@
-import type { Lifecycle, SandboxRecord } from "../store/sandbox-records.ts";
-import { accessTokenOf } from "./tokens.ts";
+import type { IngressSettings, Lifecycle, SandboxRecord } from "../store/sandbox-records.ts";
+import { accessTokenOf, trafficTokenOf } from "./tokens.ts";
 
 /** What clients see of a sandbox. */
 export interface SandboxView {
@@ -20,6 +20,9 @@ export interface SandboxView {
   readonly accessToken?: string;
   readonly allowInternet: boolean;
   readonly lifecycle: Lifecycle;
+  readonly ingress: IngressSettings;
+  /** Missing when everybody may come to its ports. */
+  readonly trafficToken?: string;
 }
 
 const mebibyte = 2 ** 20;
@@ -40,5 +43,7 @@ export function viewOf(record: SandboxRecord, agentVersion: string, tokenSeed: B
     ...(record.secure ? { accessToken: accessTokenOf(tokenSeed, record.id) } : {}),
     allowInternet: record.allowInternet,
     lifecycle: record.lifecycle,
+    ingress: record.ingress,
+    ...(record.ingress.public ? {} : { trafficToken: trafficTokenOf(tokenSeed, record.id) }),
   };
 }

@@ -34,6 +34,7 @@ describe("Sandboxes.create", () => {
       accessToken: accessTokenOf(scene.store.settings.tokenSeed, view.id),
       allowInternet: false,
       lifecycle: { onTimeout: "kill", keepMemory: true, autoResume: false },
+      ingress: { public: true, httpsPorts: [] },
     });
     assert.deepEqual(await scene.sandboxes.get(view.id), view);
     const order = scene.launcher.of(view.id)?.order;

@@ -12,6 +12,7 @@ import { type Berth, takeBerth } from "./berths.ts";
 import type { SnapshotKeeper } from "./child-builds.ts";
 import { chooseBuild, type HostShape } from "./choose-build.ts";
 import { checkLimit, checkRequest, checkTimeout, type CreateRequest } from "./create-request.ts";
+import { type Ingress, ingressOf } from "./ingress.ts";
 import type { GuestChannel, Launcher, LaunchOrder } from "./launcher.ts";
 import { newRecord } from "./new-record.ts";
 import { resumption } from "./resumption.ts";
@@ -157,6 +158,11 @@ export class Sandboxes implements AsyncDisposable {
     const { channel } = this.#running(id);
     if (channel === undefined) throw noSuchSandbox(id);
     return channel;
+  }
+
+  /** Who may come to its ports from outside. */
+  ingress(id: string): Ingress {
+    return ingressOf(this.#view(this.#known(id).record));
   }
 
   /** What is there, for operators: starting and ending ones too. */

@@ -5,5 +5,14 @@ import { createHmac } from "node:crypto";
  * one cannot make another.
  */
 export function accessTokenOf(seed: Buffer, sandboxId: string): string {
-  return createHmac("sha256", seed).update(`access:${sandboxId}`).digest("hex");
+  return tokenOf("access", seed, sandboxId);
+}
+
+/** The token that opens the ports of a sandbox that is not public; made like the other one, and as lasting. */
+export function trafficTokenOf(seed: Buffer, sandboxId: string): string {
+  return tokenOf("traffic", seed, sandboxId);
+}
+
+function tokenOf(purpose: string, seed: Buffer, sandboxId: string): string {
+  return createHmac("sha256", seed).update(`${purpose}:${sandboxId}`).digest("hex");
 }

@@ -5,6 +5,7 @@ import type { Migration } from "kysely/migration";
 export const migrations: Readonly<Record<string, Migration>> = {
   "0001-first": { up: first },
   "0002-paused-sandboxes": { up: pausedSandboxes },
+  "0003-ingress": { up: ingress },
 };
 
 async function first(db: Kysely<unknown>): Promise<void> {
@@ -28,6 +29,10 @@ async function pausedSandboxes(db: Kysely<unknown>): Promise<void> {
     .execute();
   await schema.alterTable("templates").addColumn("snapshotOf", "text").execute();
   await schema.alterTable("templates").addColumn("named", "integer").execute();
+}
+
+async function ingress(db: Kysely<unknown>): Promise<void> {
+  await db.schema.alterTable("sandboxes").addColumn("ingress", "text").execute();
 }
 
 async function settingsAndKeys(db: Kysely<unknown>): Promise<void> {

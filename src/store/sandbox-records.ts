@@ -18,6 +18,7 @@ export interface SandboxRecord {
   readonly envs: Readonly<Record<string, string>>;
   readonly secure: boolean;
   readonly allowInternet: boolean;
+  readonly ingress: IngressSettings;
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   readonly endAt: number;
@@ -53,6 +54,18 @@ export interface PausedState {
   /** Its build has memory; else it is booted from its disk. */
   readonly memory: boolean;
 }
+
+/** Who may come to the ports of a sandbox from outside, and how that looks to its servers. */
+export interface IngressSettings {
+  /** Everybody may; else only who shows the token. */
+  readonly public: boolean;
+  /** What servers see as their host; `${PORT}` in it stands for the port. */
+  readonly maskHost?: string;
+  /** Ports at which the guest speaks TLS. */
+  readonly httpsPorts: readonly number[];
+}
+
+export const openIngress: IngressSettings = { public: true, httpsPorts: [] };
 
 /** What may change of a record. */
 export type SandboxChange = Partial<
@@ -134,6 +147,7 @@ function toRow(whole: SandboxRecord): Insertable<SandboxesTable> {
     envs: JSON.stringify(record.envs),
     secure: Number(record.secure),
     allowInternet: Number(record.allowInternet),
+    ingress: JSON.stringify(record.ingress),
     uid: uid ?? null,
     pid: process?.pid ?? null,
     processStart: process?.startTime ?? null,
@@ -153,6 +167,7 @@ function toRecord(row: Selectable<SandboxesTable>): SandboxRecord {
     envs: JSON.parse(row.envs) as Record<string, string>,
     secure: row.secure === 1,
     allowInternet: row.allowInternet === 1,
+    ingress: row.ingress === null ? openIngress : (JSON.parse(row.ingress) as IngressSettings),
     ...(uid === null ? {} : { uid }),
     ...(pid === null || processStart === null ? {} : { process: { pid, startTime: processStart } }),
     ...(channelSecret === null ? {} : { channelSecret: Buffer.from(channelSecret, "hex") }),

@@ -76,6 +76,8 @@ export interface SandboxesTable {
   envs: string;
   secure: number;
   allowInternet: number;
+  /** JSON of IngressSettings; null for those that are public. */
+  ingress: string | null;
   startedAt: number;
   endAt: number;
   directory: string;

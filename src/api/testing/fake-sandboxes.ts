@@ -1,7 +1,9 @@
 import { Failure } from "../../base/failure.ts";
 import type { GuestChannel, SandboxService } from "../ports.ts";
 import type { CreateRequest } from "../../sandbox/create-request.ts";
+import { openIngress } from "../../store/sandbox-records.ts";
 import type { SandboxView } from "../../sandbox/sandbox-view.ts";
+import { type Ingress, ingressOf } from "../../sandbox/ingress.ts";
 import type { SandboxFilter, SandboxPage } from "../../sandbox/sandbox-filter.ts";
 import type { Connected } from "../../sandbox/sandboxes.ts";
 
@@ -55,6 +57,8 @@ export class FakeSandboxes implements SandboxService {
       ...(request.secure ? { accessToken: "token" } : {}),
       allowInternet: request.allowInternet,
       lifecycle: request.lifecycle ?? { onTimeout: "kill", keepMemory: true, autoResume: false },
+      ingress: request.ingress ?? openIngress,
+      ...(request.ingress?.public === false ? { trafficToken: "traffic token" } : {}),
     };
     this.#views.set(view.id, view);
     return view;
@@ -108,6 +112,12 @@ export class FakeSandboxes implements SandboxService {
     if (this.#views.get(id)?.state !== "running")
       throw new Failure("not_found", `there is no sandbox '${id}'`);
     return this.guest;
+  }
+
+  ingress(id: string): Ingress {
+    const view = this.#views.get(id);
+    if (view === undefined) throw new Failure("not_found", `there is no sandbox '${id}'`);
+    return ingressOf(view);
   }
 }
 

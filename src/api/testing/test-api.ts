@@ -3,6 +3,7 @@ import { Failure } from "../../base/failure.ts";
 import { silentLogger } from "../../base/logger.ts";
 import { MemoryMeter } from "../../base/testing/memory-meter.ts";
 import { ApiServer, type ApiServerOptions } from "../api-server.ts";
+import { arrivalLimits } from "../arrival.ts";
 import type { TemplateView } from "../ports.ts";
 import { FakeSandboxes } from "./fake-sandboxes.ts";
 import { LoopbackChannel } from "./loopback-channel.ts";
@@ -16,9 +17,11 @@ export class TestApi implements AsyncDisposable {
   readonly meter = new MemoryMeter();
   readonly evicted: string[] = [];
   #server: ApiServer | undefined;
+  #scheme = "http";
 
   static async start(more: Partial<ApiServerOptions> = {}, clock: Clock = systemClock): Promise<TestApi> {
     const api = new TestApi();
+    if (more.certificate !== undefined) api.#scheme = "https";
     api.#server = await ApiServer.listen({ ...api.#options(clock), ...more });
     return api;
   }
@@ -29,13 +32,14 @@ export class TestApi implements AsyncDisposable {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.server.port}`;
+    return `${this.#scheme}://127.0.0.1:${this.server.port}`;
   }
 
   /** One request to the API, with the key unless `headers` say otherwise. */
   async call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}) {
     const json: Record<string, string> = body === undefined ? {} : { "content-type": "application/json" };
-    const answer = await fetch(`${this.url}${path}`, {
+    // Plain: to this machine itself the API speaks that, too, when it has a certificate.
+    const answer = await fetch(`http://127.0.0.1:${this.server.port}${path}`, {
       method,
       headers: { "x-api-key": testKey, ...json, ...headers },
       ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
@@ -57,6 +61,7 @@ export class TestApi implements AsyncDisposable {
       boundHost: "127.0.0.1",
       port: 0,
       closeMsMax: 200,
+      arrival: arrivalLimits,
       startMsMax: 60_000,
       domain: undefined,
       version: "0.0.0",

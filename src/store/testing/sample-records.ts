@@ -1,4 +1,4 @@
-import { defaultLifecycle, type SandboxRecord } from "../sandbox-records.ts";
+import { defaultLifecycle, openIngress, type SandboxRecord } from "../sandbox-records.ts";
 import type { PublishedTemplate } from "../template-records.ts";
 
 /** A record of a running sandbox, but for what the test says. */
@@ -17,6 +17,7 @@ export function sandboxRecord(changes: Partial<SandboxRecord> & { id: string }):
     allowInternet: true,
     timeoutMs: 300_000,
     lifecycle: defaultLifecycle,
+    ingress: openIngress,
     startedAt: 1_000,
     endAt: 301_000,
     directory: `/data/sandboxes/${changes.id}`,
