@@ -8,6 +8,7 @@ import { together } from "../base/together.ts";
 import { secretBytes } from "../agent/protocol/preamble.ts";
 import type { MachineSpec } from "../machine/machine-spec.ts";
 import { createOverlay } from "../machine/overlay.ts";
+import type { NetworkLink } from "../network/network.ts";
 import { NbdExport } from "../nbd/nbd-export.ts";
 import type { BuildLease, MemoryParts } from "./build-source.ts";
 import type { LaunchOrder } from "./launcher.ts";
@@ -23,6 +24,8 @@ export interface PartsOptions {
   readonly tscKhz: number;
   /** Where empty overlays are kept to be copied. */
   readonly overlayDirectory: string;
+  /** What leads to the internet; undefined leaves the guest without. */
+  readonly network?: NetworkLink | undefined;
   readonly steps: StepTimes;
   readonly random: Random;
   readonly logger: Logger;
@@ -48,7 +51,7 @@ export async function machineParts(
   options: PartsOptions,
   signal: AbortSignal,
 ): Promise<MachineParts> {
-  const { lease, accelerator, steps } = options;
+  const { lease, accelerator, network, steps } = options;
   const [disk, , agentDisk, metafile, memory] = await together(
     [
       (signal) => exportDisk(order, options, signal),
@@ -88,6 +91,7 @@ export async function machineParts(
     ...(boot === undefined ? {} : { boot }),
     ...(memory.snapfile === undefined ? {} : { snapfile: memory.snapfile }),
     ...(uid === undefined ? {} : { uid }),
+    ...(network === undefined ? {} : { network }),
   };
   return { spec, metafile, disk, memory: memory.parts, firstSecret };
 }
