@@ -1,5 +1,6 @@
 import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
 import { z } from "zod";
+import { clientSignal } from "./client-signal.ts";
 import { errorBody } from "./error-answers.ts";
 import { noFields } from "./fields.ts";
 import type { Admin, Inspect } from "./ports.ts";
@@ -26,10 +27,33 @@ export const operatorRoutes: FastifyPluginCallbackZod<{ inspect: Inspect; admin:
     reply.send({ cleared: admin.clearBackoffs() }),
   );
 
+  const params = z.object({ build: z.uuid() });
+  const described = { tags, params, response: { 200: z.looseObject({}), default: errorBody } };
+  app.get("/larder/cache/builds/:build", { schema: described }, async (request, reply) =>
+    reply.send({ ...admin.describe(request.params.build) }),
+  );
+
   const body = z.strictObject({ build: z.uuid() });
   const evicted = { tags, body, response: { 200: z.object({ evicted: z.boolean() }), default: errorBody } };
   app.post("/larder/cache/evict", { schema: evicted }, async (request, reply) =>
     reply.send({ evicted: await admin.evict(request.body.build) }),
   );
+
+  const counts = z.object({ chunks: z.int(), damaged: z.int() });
+  const verified = { tags, body, response: { 200: counts, default: errorBody } };
+  app.post("/larder/cache/verify", { schema: verified }, async (request, reply) => {
+    const { chunks, damaged } = await admin.verify(request.body.build, clientSignal(reply.raw));
+    return reply.send({ chunks, damaged });
+  });
+
+  const pinned = { tags, body, response: { 200: z.object({ pinned: z.boolean() }), default: errorBody } };
+  app.post("/larder/cache/pin", { schema: pinned }, async (request, reply) => {
+    await admin.pin(request.body.build);
+    return reply.send({ pinned: true });
+  });
+  app.post("/larder/cache/unpin", { schema: pinned }, async (request, reply) => {
+    await admin.unpin(request.body.build);
+    return reply.send({ pinned: false });
+  });
   done();
 };

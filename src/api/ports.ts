@@ -84,11 +84,17 @@ export interface Inspect {
   report(): Promise<object>;
 }
 
-/** What an operator may do to the template cache. */
+/** What an operator may do to the template cache. All but `evict` throw `not_found` for a build that is not here. */
 export interface Admin {
   clearBackoffs(): number;
-  /** False when the build is leased, or not here. */
+  /** All that is known of one build, as plain JSON. */
+  describe(build: string): object;
+  /** False when the build is leased or pinned, or not here. */
   evict(build: string): Promise<boolean>;
+  /** Reads again what is kept of a build, and says how much of it was damaged. */
+  verify(build: string, signal: AbortSignal): Promise<{ readonly chunks: number; readonly damaged: number }>;
+  pin(build: string): Promise<void>;
+  unpin(build: string): Promise<void>;
 }
 
 /** The page at `/metrics`. */

@@ -1,21 +1,22 @@
 import { hash } from "node:crypto";
-import { chmod, copyFile, link, mkdir, readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { Failure } from "../base/failure.ts";
 import { fileArtifacts, type ImageArtifact, imageArtifacts } from "../build/artifact.ts";
 import { ArtifactIndex } from "../build/artifact-index.ts";
 import { dataPath, type MadeBuild, madeManifestName } from "../build/make-build.ts";
-import type { CacheTools } from "./cache-tools.ts";
-import { syncDirectory } from "./journal.ts";
+import { ChunkSet } from "./chunk-set.ts";
+import type { Disk } from "./disk.ts";
+import { freshBuild, type KeptBuild, Ledger } from "./ledger.ts";
 import { isFlat } from "./mapped-memory.ts";
-import type { KeptBuild } from "./residence.ts";
+import { readWhole } from "./read-whole.ts";
 import type { Room } from "./room.ts";
-import { buildDirectory, recordsOf, type Shelf } from "./shelf.ts";
+import { buildDirectory, type Shelf } from "./shelf.ts";
+import type { WholeFiles } from "./whole-files.ts";
 
 export interface AdoptTools {
-  readonly shelf: Pick<Shelf, "directory" | "journal">;
+  readonly shelf: Pick<Shelf, "directory" | "disk" | "journal">;
   readonly room: Room;
-  readonly tools: Pick<CacheTools, "clock">;
+  readonly files: WholeFiles;
 }
 
 /**
@@ -25,25 +26,31 @@ export interface AdoptTools {
  */
 export async function adopt(
   made: MadeBuild,
-  { shelf, room, tools }: AdoptTools,
+  { shelf, room, files }: AdoptTools,
+  usedAt: number,
   signal: AbortSignal,
-): Promise<KeptBuild> {
+): Promise<void> {
   const { build } = made.manifest;
-  const files = fileBytes(made);
+  const { disk, journal } = shelf;
   const chunks = imageArtifacts.reduce((sum, each) => sum + (made.manifest[each]?.storageBytes ?? 0), 0);
-  using reserved = await room.reserve(files + chunks, `build ${build}`, signal);
+  using reserved = await room.reserve(fileBytes(made) + chunks, `build ${build}`, signal);
   const directory = buildDirectory(shelf.directory, build);
-  await mkdir(directory, { mode: 0o700 });
+  await disk.makeDirectory(directory);
   try {
-    const images = await bringFiles(made, directory);
-    const manifestDigest = hash("sha256", await readFile(path.join(directory, madeManifestName)));
-    const kept = keptOf(images, { manifestDigest, usedAt: tools.clock.now() });
-    const records = recordsOf({ builds: new Map([[build, kept]]), blobs: new Map() });
-    await Promise.all(records.map((record) => shelf.journal.append(record)));
-    reserved.keep(files + images.reduce((sum, index) => sum + storedBytes(index), 0));
-    return kept;
+    const images = await bringFiles(made, disk, directory);
+    const manifest = await readWhole(disk, path.join(directory, madeManifestName));
+    const kept = keptOf(images, { ...freshBuild(hash("sha256", manifest)), usedAt });
+    const ledger = new Ledger();
+    ledger.builds.set(build, kept);
+    const records = ledger.records().filter((record) => "build" in record);
+    await Promise.all(records.map((record) => journal.append(record)));
+    for (const name of await disk.list(directory)) {
+      const file = path.join(directory, name);
+      if (!name.endsWith(".data")) files.count(file, (await disk.size(file)) ?? 0, reserved);
+    }
+    reserved.keep(images.reduce((sum, index) => sum + storedBytes(index), 0));
   } catch (error) {
-    await rm(directory, { recursive: true, force: true });
+    await disk.remove(directory);
     throw Failure.from(error);
   }
 }
@@ -57,30 +64,28 @@ function fileBytes({ manifest }: MadeBuild): number {
 
 async function bringFiles(
   { manifest, directory: from }: MadeBuild,
+  disk: Disk,
   directory: string,
 ): Promise<ArtifactIndex[]> {
   const images: ArtifactIndex[] = [];
   for (const artifact of imageArtifacts) {
     if (manifest[artifact] === undefined) continue;
-    images.push(await adoptIndex(from, directory, artifact, manifest.build));
-    await bring(dataPath(from, artifact), dataPath(directory, artifact));
+    images.push(await adoptIndex(disk, { from, to: directory }, artifact, manifest.build));
+    await disk.link(dataPath(from, artifact), dataPath(directory, artifact));
   }
   for (const name of [...fileArtifacts, madeManifestName]) {
     if (name === "snapfile" && manifest.snapfile === undefined) continue;
-    await bring(path.join(from, name), path.join(directory, name));
+    await disk.link(path.join(from, name), path.join(directory, name));
   }
-  if (images.some(isMappable)) await chmod(dataPath(directory, "memfile"), 0o444);
-  await syncDirectory(directory);
-  await syncDirectory(path.dirname(directory));
+  if (images.some(isMappable)) await disk.protect(dataPath(directory, "memfile"));
+  await disk.syncDirectory(directory);
+  await disk.syncDirectory(path.dirname(directory));
   return images;
 }
 
-function keptOf(
-  images: readonly ArtifactIndex[],
-  rest: Pick<KeptBuild, "manifestDigest" | "usedAt">,
-): KeptBuild {
+function keptOf(images: readonly ArtifactIndex[], fresh: KeptBuild): KeptBuild {
   const chunks = new Map(images.map((index) => [index.artifact, storedChunks(index)]));
-  return { ...rest, chunks, sealed: images.some(isMappable) };
+  return { ...fresh, chunks, sealed: images.some(isMappable) };
 }
 
 function isMappable(index: ArtifactIndex): boolean {
@@ -94,28 +99,18 @@ function storedBytes(index: ArtifactIndex): number {
 }
 
 async function adoptIndex(
-  from: string,
-  directory: string,
+  disk: Disk,
+  { from, to }: { readonly from: string; readonly to: string },
   artifact: ImageArtifact,
   build: string,
 ): Promise<ArtifactIndex> {
   const name = `${artifact}.index`;
-  await bring(path.join(from, name), path.join(directory, name));
-  return ArtifactIndex.decode(await readFile(path.join(directory, name)), { build, artifact });
+  await disk.link(path.join(from, name), path.join(to, name));
+  return ArtifactIndex.decode(await readWhole(disk, path.join(to, name)), { build, artifact });
 }
 
-function storedChunks(index: ArtifactIndex): Set<number> {
-  const stored = new Set<number>();
+function storedChunks(index: ArtifactIndex): ChunkSet {
+  const stored = new ChunkSet();
   for (const [chunk, place] of index.layout.chunks.entries()) if (place !== null) stored.add(chunk);
   return stored;
-}
-
-/** A second name for the file, or a copy where it lies on another disk. */
-async function bring(from: string, to: string): Promise<void> {
-  try {
-    await link(from, to);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
-    await copyFile(from, to);
-  }
 }

@@ -24,6 +24,10 @@ export class Bitmap {
     for (let word = 0; word < this.words.length; word++) Atomics.store(this.words, word, 0);
   }
 
+  get isEmpty(): boolean {
+    return this.words.every((word) => word === 0);
+  }
+
   /** True when every bit from `first` to `last`, both included, is set. */
   hasAll(first: number, last: number): boolean {
     for (let index = first; index <= last; index++) if (!this.has(index)) return false;

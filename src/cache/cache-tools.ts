@@ -36,6 +36,11 @@ export class CacheTools {
     return { clock, random, meter, ...fetchRetries };
   }
 
+  /** Somebody waits for a flight that another one started (C1). */
+  joined(kind: "manifest" | "object" | "chunk" | "image"): void {
+    this.meter.count("larder_cache_joined_total", { kind });
+  }
+
   /** Once per failed flight, however many waited for it: one event, one count. */
   reportFailure(
     of: { readonly build: string; readonly artifact: Artifact | "manifest" | "input" },

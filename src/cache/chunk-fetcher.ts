@@ -1,15 +1,18 @@
-import { hash } from "node:crypto";
 import { abortable, ignore } from "../base/abortable.ts";
 import { Failure } from "../base/failure.ts";
 import { chunkBytes, requestChunksMax } from "../build/artifact.ts";
 import type { ChunkSource } from "../build/chunk-source.ts";
-import { isZero } from "../build/is-zero.ts";
 import type { CacheTools } from "./cache-tools.ts";
+import { ChunkChecker } from "./chunk-checker.ts";
 import { type ChunkFile, nameOf } from "./chunk-file.ts";
+import { comeDown } from "./come-down.ts";
+import { abortableIterable } from "./receive.ts";
 import type { Reservation, Room } from "./room.ts";
 
 /** What a waiter gets: `undefined` when the chunk lies on the shelf, its bytes when there was no room to keep it. */
 type Landed = Uint8Array | undefined;
+/** What a landing resolves to: "again" when a bad neighbour ended the flight, which is no failure of this chunk. */
+type Outcome = Landed | "again";
 
 /** One request under way: some neighbouring chunks, each with those who wait for it. */
 interface ChunkFlight {
@@ -20,9 +23,11 @@ interface ChunkFlight {
   /** The chunk that comes next: when the flight fails, the one it failed at. */
   next: number;
   readonly controller: AbortController;
-  readonly landings: Map<number, PromiseWithResolvers<Landed>>;
+  readonly landings: Map<number, PromiseWithResolvers<Outcome>>;
   readonly down: Promise<void>;
   waiters: number;
+  /** Room that somebody has reserved for it already. */
+  readonly reserved: Reservation | undefined;
   /** It has given somebody a chunk: then the rest of the request is worth finishing. */
   served: boolean;
 }
@@ -31,21 +36,25 @@ export interface ChunkFetcherOptions {
   readonly file: ChunkFile;
   /** Verified: what it yields is what the index says. */
   readonly source: ChunkSource;
-  readonly room: Room;
+  readonly room: Pick<Room, "tryReserve">;
   readonly tools: CacheTools;
 }
 
 /** Brings chunks of one artifact to the shelf, each once however many ask (C1). */
 export class ChunkFetcher {
+  /** Compares what is kept with the index. */
+  readonly checker: ChunkChecker;
   readonly #file: ChunkFile;
   readonly #source: ChunkSource;
-  readonly #room: Room;
+  readonly #room: ChunkFetcherOptions["room"];
   readonly #tools: CacheTools;
   readonly #object: string;
   readonly #flights = new Map<number, ChunkFlight>();
-  readonly #checks = new Map<number, Promise<void>>();
+  /** Those that hang in their dying included. */
+  readonly #all = new Set<ChunkFlight>();
 
   constructor({ file, source, room, tools }: ChunkFetcherOptions) {
+    this.checker = new ChunkChecker(file, tools);
     this.#file = file;
     this.#source = source;
     this.#room = room;
@@ -54,40 +63,55 @@ export class ChunkFetcher {
   }
 
   get underWay(): number {
-    return new Set(this.#flights.values()).size;
+    return this.#all.size;
   }
 
-  /** Resolves when `chunk` is at hand, or with its bytes when there is no room to keep it. */
-  async want(chunk: number, signal: AbortSignal): Promise<Landed> {
+  /**
+   * Resolves when `chunk` is at hand, or with its bytes when there is no room to keep it. `reserved` is room that the
+   * caller has for it; it must stay reserved until this has settled.
+   */
+  async want(chunk: number, signal: AbortSignal, reserved?: Reservation): Promise<Landed> {
     for (;;) {
       signal.throwIfAborted();
       if (this.#file.isAtHand(chunk)) return undefined;
       if (this.#file.isSuspect(chunk)) {
-        await abortable(this.#check(chunk), signal);
+        await this.checker.check(chunk, signal);
         continue;
       }
-      const flight = this.#flights.get(chunk) ?? this.#depart(chunk);
+      const flight = this.#flights.get(chunk) ?? this.#depart(chunk, reserved);
       if (flight.controller.signal.aborted) {
-        await abortable(flight.down, signal);
+        await comeDown(flight.down, this.#tools.clock, signal);
+        this.#forget(flight);
         continue;
       }
       const landed = await this.#board(flight, chunk, signal);
-      // Neither bytes nor a bit: a bad neighbour ended the flight, which is no failure of this chunk.
-      if (landed !== undefined || this.#file.isAtHand(chunk)) return landed;
+      if (landed !== "again") return landed;
     }
+  }
+
+  /** A chunk from the source, past a shelf that cannot be read: for the one who needs it now. */
+  async passThrough(chunk: number, signal: AbortSignal): Promise<Uint8Array> {
+    const { build, artifact } = this.#file.index;
+    this.#tools.meter.count("larder_cache_passed_through_total");
+    const request = { build, artifact, firstChunk: chunk, count: 1 };
+    for await (const { bytes } of abortableIterable(this.#source.read(request, signal), signal)) {
+      return Uint8Array.from(bytes);
+    }
+    throw new Failure("corrupt", `the source gave no chunk ${chunk}`);
   }
 
   /** Ends all flights and resolves when they are down: none writes any more. */
   async close(reason: Failure): Promise<void> {
-    const flights = new Set(this.#flights.values());
+    const flights = [...this.#all];
     for (const { controller } of flights) controller.abort(reason);
-    await Promise.all([...flights].map(({ down }) => down));
-    await Promise.allSettled(this.#checks.values());
+    await Promise.all(flights.map(({ down }) => down));
+    await this.checker.settled();
   }
 
-  async #board(flight: ChunkFlight, chunk: number, signal: AbortSignal): Promise<Landed> {
+  async #board(flight: ChunkFlight, chunk: number, signal: AbortSignal): Promise<Outcome> {
     const landing = flight.landings.get(chunk);
     if (landing === undefined) throw new Failure("internal", `chunk ${chunk} is not in its flight`);
+    if (flight.waiters > 0) this.#tools.joined("chunk");
     flight.waiters += 1;
     try {
       const landed = await abortable(landing.promise, signal);
@@ -102,7 +126,7 @@ export class ChunkFetcher {
   }
 
   /** A request for `chunk` and its neighbours in the same 4 MiB that are neither at hand nor under way. */
-  #depart(chunk: number): ChunkFlight {
+  #depart(chunk: number, reserved: Reservation | undefined): ChunkFlight {
     const wanted = (index: number) =>
       !this.#file.isAtHand(index) &&
       !this.#file.isSuspect(index) &&
@@ -116,9 +140,9 @@ export class ChunkFetcher {
     while (last + 1 < end && wanted(last + 1)) last += 1;
     const count = last - first + 1;
     const controller = new AbortController();
-    const landings = new Map<number, PromiseWithResolvers<Landed>>();
+    const landings = new Map<number, PromiseWithResolvers<Outcome>>();
     for (let index = first; index <= last; index++) {
-      const landing = Promise.withResolvers<Landed>();
+      const landing = Promise.withResolvers<Outcome>();
       landing.promise.catch(ignore);
       landings.set(index, landing);
     }
@@ -132,10 +156,15 @@ export class ChunkFetcher {
       landings,
       down: down.promise,
       waiters: 0,
+      reserved,
       served: false,
     };
     for (const index of landings.keys()) this.#flights.set(index, flight);
-    void this.#fly(flight).then(down.resolve);
+    this.#all.add(flight);
+    void this.#fly(flight).then(() => {
+      this.#all.delete(flight);
+      down.resolve();
+    });
     return flight;
   }
 
@@ -168,7 +197,8 @@ export class ChunkFetcher {
   async #receive(flight: ChunkFlight, signal: AbortSignal): Promise<void> {
     const { build, artifact } = this.#file.index;
     const { first: firstChunk, count } = flight;
-    using room = await this.#room.tryReserve(count * chunkBytes);
+    const bytes = Math.min(count * chunkBytes, this.#file.index.storageBytes - firstChunk * chunkBytes);
+    using room = flight.reserved?.part(bytes) ?? (await this.#room.tryReserve(bytes));
     const chunks = this.#source.read({ build, artifact, firstChunk, count }, signal)[Symbol.asyncIterator]();
     try {
       for (let next = firstChunk; next < firstChunk + count; next++) {
@@ -179,7 +209,7 @@ export class ChunkFetcher {
         }
         const landed = await this.#keep(next, step.value.bytes, room, signal);
         this.#tools.backoffs.clear(this.#nameOf(next));
-        this.#flights.delete(next);
+        if (this.#flights.get(next) === flight) this.#flights.delete(next);
         flight.landings.get(next)?.resolve(landed);
       }
     } finally {
@@ -197,49 +227,22 @@ export class ChunkFetcher {
   ): Promise<Landed> {
     if (room !== undefined && !this.#file.sealed) {
       try {
-        await this.#file.write(chunk, bytes, signal);
-        room.keep(bytes.length);
+        room.keep(await this.#file.write(chunk, bytes, signal));
         return undefined;
       } catch (error) {
         signal.throwIfAborted();
-        this.#tools.diskTrouble(Failure.from(error));
+        // While the write of a dying flight hangs, nobody else may write the same chunk (C4).
+        if (!Failure.is(error, "conflict")) this.#tools.diskTrouble(Failure.from(error));
       }
     }
     this.#tools.meter.count("larder_cache_passed_through_total");
     return Uint8Array.from(bytes);
   }
 
-  /** Reads a suspect chunk and settles what it is; shared by all who want it. */
-  #check(chunk: number): Promise<void> {
-    const known = this.#checks.get(chunk);
-    if (known !== undefined) return known;
-    const check = this.#verify(chunk).finally(() => this.#checks.delete(chunk));
-    check.catch(ignore);
-    this.#checks.set(chunk, check);
-    return check;
-  }
-
-  async #verify(chunk: number): Promise<void> {
-    const place = this.#file.index.chunk(chunk);
-    const bytes = Buffer.allocUnsafe(place.bytes);
-    let good = false;
-    try {
-      this.#file.readNow(chunk * chunkBytes, bytes);
-      good = place.zero ? isZero(bytes) : hash("sha256", bytes, "buffer").equals(place.digest);
-    } catch (error) {
-      this.#tools.diskTrouble(Failure.from(error));
-    }
-    this.#tools.meter.count("larder_cache_verified_after_restart_total", {
-      outcome: good ? "good" : "damaged",
-    });
-    if (!good) this.#tools.meter.count("larder_corrupt_chunks_total", { source: "shelf" });
-    this.#room.adjust(-(await this.#file.settleSuspect(chunk, good)));
-  }
-
   /** A bad chunk fails alone: those who wait for its neighbours set out again at once (C5, C7). */
   #askAgain(flight: ChunkFlight): void {
     this.#forget(flight);
-    for (const [chunk, landing] of flight.landings) if (chunk !== flight.next) landing.resolve(undefined);
+    for (const [chunk, landing] of flight.landings) if (chunk !== flight.next) landing.resolve("again");
   }
 
   /** For pauses: a bad chunk must not slow the rest of its pack (C7). */

@@ -1,31 +1,36 @@
-import { readSync } from "node:fs";
-import { chmod, type FileHandle, open, rm } from "node:fs/promises";
 import { Failure } from "../base/failure.ts";
-import { punchHole } from "../base/punch-hole.ts";
-import { dataRanges } from "../base/sparse-file.ts";
-import { chunkBytes, type ImageArtifact } from "../build/artifact.ts";
+import type { ImageArtifact } from "../build/artifact.ts";
 import type { ArtifactIndex } from "../build/artifact-index.ts";
 import { Bitmap } from "./bitmap.ts";
+import { ChunkKeeper } from "./chunk-keeper.ts";
+import { ChunkReaders } from "./chunk-readers.ts";
+import { ChunkSet } from "./chunk-set.ts";
+import { ChunkSpace } from "./chunk-space.ts";
+import type { Disk } from "./disk.ts";
 import type { Journal } from "./journal.ts";
 
 export interface ChunkFileOptions {
+  readonly disk: Disk;
   readonly path: string;
   readonly index: ArtifactIndex;
-  readonly journal: Journal;
+  readonly journal: Pick<Journal, "append">;
   /** Chunks that the journal says are kept. */
   readonly kept: Iterable<number>;
   /** After an unclean stop: what was kept is verified on its first read (C22). */
   readonly suspect: boolean;
   /** The memfile was sealed before. */
   readonly sealed: boolean;
-  /** Told of bytes that the disk had taken and then did not keep. */
-  readonly onLost: (bytes: number, failure: Failure) => void;
+  /** So many bytes of the disk are free again. */
+  readonly onFreed: (bytes: number) => void;
+  /** The file was given up as bad, with so many bytes in it. */
+  readonly onRetired: (bytes: number) => void;
+  readonly onTrouble: (failure: Failure) => void;
 }
 
 /**
  * The chunks of one artifact on the shelf: a sparse file in storage order, and a bitmap of what may be served.
  *
- * A chunk:  absent ──write──▶ present ──synced, journalled──▶ kept
+ * A chunk:  absent ──write──▶ present ──synced, journalled──▶ kept ──distrust──▶ leaving ──▶ absent
  *           kept ──unclean stop──▶ suspect ──verified──▶ present, or absent when it is damaged
  * A memfile: open ──seal──▶ sealed (read-only for good) ──retire──▶ open, another inode
  */
@@ -34,49 +39,74 @@ export class ChunkFile {
   readonly index: ArtifactIndex;
   /** What may be served. Read by anyone, written by this class alone. */
   readonly present: Bitmap;
+  /** Threads that read the file without asking. */
+  readonly readers = new ChunkReaders();
+  readonly #options: ChunkFileOptions;
+  readonly #keeper: ChunkKeeper;
   readonly #suspect: Bitmap;
-  readonly #journal: Journal;
-  readonly #onLost: ChunkFileOptions["onLost"];
-  #file: FileHandle;
+  /** Chunks that take up space of the disk: what the budget counts. */
+  readonly #allocated: ChunkSet;
+  /** Chunks that the journal says are kept although they are not: it could not be told (C22). */
+  readonly #untold = new ChunkSet();
+  readonly #writing = new Set<number>();
+  /** Chunks whose space is being given back: whoever wants to write them waits. */
+  readonly #leaving = new Map<number, Promise<void>>();
+  readonly #space: ChunkSpace;
   #sealed: boolean;
   #wasSealed: boolean;
-  #retiring: Promise<number> | undefined;
-  #unsynced: number[] = [];
-  #syncing: Promise<void> | undefined;
+  #retiring: Promise<void> | undefined;
 
-  private constructor(options: ChunkFileOptions, file: FileHandle) {
+  private constructor(options: ChunkFileOptions, space: ChunkSpace) {
     this.path = options.path;
     this.index = options.index;
-    this.#journal = options.journal;
-    this.#onLost = options.onLost;
-    this.#file = file;
+    this.#options = options;
+    this.#space = space;
     this.#sealed = options.sealed && !options.suspect;
     this.#wasSealed = options.sealed;
     this.present = new Bitmap(options.index.chunkCount);
     this.#suspect = new Bitmap(options.index.chunkCount);
-    for (const chunk of options.kept) {
-      if (chunk < options.index.chunkCount) (options.suspect ? this.#suspect : this.present).add(chunk);
-    }
+    const { chunkCount } = options.index;
+    this.#allocated = new ChunkSet([...options.kept].filter((chunk) => chunk < chunkCount));
+    const known = options.suspect ? this.#suspect : this.present;
+    for (const chunk of this.#allocated) known.add(chunk);
+    this.#keeper = new ChunkKeeper({
+      sync: () => space.sync(),
+      record: (chunks) => this.#record(chunks),
+      lose: (chunks, failure) => this.#lose(chunks, failure),
+    });
   }
 
-  /** Opens the file, or makes it. Ranges that the journal does not explain are freed (C21). */
-  static async open(options: ChunkFileOptions): Promise<ChunkFile> {
+  /**
+   * Opens the file, or makes it. Ranges that the journal does not explain are freed (C21), unless `signal` has aborted
+   * by then: somebody else may be opening it too.
+   */
+  static async open(options: ChunkFileOptions, signal: AbortSignal): Promise<ChunkFile> {
+    const { disk, path, index, sealed, onTrouble } = options;
+    const place = { disk, path, storageBytes: index.storageBytes };
     // Nobody may write a sealed file, this program neither: somebody may have it mapped (C28).
-    if (options.sealed) return new ChunkFile(options, await open(options.path, "r"));
-    const chunks = new ChunkFile(options, await create(options.path, options.index.storageBytes));
-    if (options.suspect) chunks.#freeUnexplained();
-    return chunks;
+    const space = await (sealed ? ChunkSpace.openToRead(place) : ChunkSpace.open(place, onTrouble));
+    if (signal.aborted) {
+      await space.close(); // whoever comes next opens one of their own, and this one would be nobody's
+      throw signal.reason;
+    }
+    const file = new ChunkFile(options, space);
+    if (options.suspect && !sealed) file.#freeUnexplained();
+    return file;
   }
 
   get sealed(): boolean {
     return this.#sealed;
   }
 
-  /** Bytes of the chunks that are on the disk, verified or not. */
+  /** For a thread that reads the file by itself; -1 while the disk refuses to open it. */
+  get descriptor(): number {
+    return this.#space.descriptor;
+  }
+
+  /** Bytes of the chunks that take up space, verified or not. */
   get keptBytes(): number {
     let bytes = 0;
-    for (const bitmap of [this.present, this.#suspect])
-      for (const chunk of bitmap) bytes += this.#bytesOf(chunk);
+    for (const chunk of this.#allocated) bytes += this.#space.bytesOf(chunk);
     return bytes;
   }
 
@@ -85,9 +115,9 @@ export class ChunkFile {
     return this.present.has(chunk) || this.index.chunk(chunk).zero;
   }
 
-  /** Something of it is still to be verified. */
-  get hasSuspects(): boolean {
-    return this.#suspect[Symbol.iterator]().next().done !== true;
+  /** Something of it is still to be verified, or is not as the journal says. */
+  get isDoubtful(): boolean {
+    return !this.#suspect.isEmpty || this.#untold.size > 0;
   }
 
   isSuspect(chunk: number): boolean {
@@ -96,186 +126,163 @@ export class ChunkFile {
 
   /** Reads bytes of the storage space that are all at hand. On the calling thread, without a promise (C13). */
   readNow(storageOffset: number, into: Uint8Array): void {
-    for (let done = 0; done < into.length; ) {
-      const read = readSync(this.#file.fd, into, done, into.length - done, storageOffset + done);
-      if (read === 0) throw new Failure("corrupt", `${this.path} is shorter than it was`);
-      done += read;
-    }
+    this.#space.readNow(storageOffset, into);
+  }
+
+  /** The same without holding up the thread, for what nobody waits for. */
+  async read(storageOffset: number, into: Uint8Array): Promise<void> {
+    await this.#space.read(storageOffset, into);
   }
 
   /**
    * Writes a verified chunk and sets its bit; it is kept once `durable` resolves (C12). When `signal` aborts, the
-   * flight that brought it is dying: then no bit is set, whatever became of the write (C4).
+   * flight that brought it is dying: then no bit is set, whatever became of the write (C4). Resolves to how many bytes
+   * more of the disk are taken up. Throws `conflict` while another write of the chunk has not settled.
    */
-  async write(chunk: number, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
-    await this.#retiring;
+  async write(chunk: number, bytes: Uint8Array, signal: AbortSignal): Promise<number> {
+    await this.#retiring?.catch(() => {});
+    while (this.#leaving.has(chunk)) await this.#leaving.get(chunk);
     signal.throwIfAborted();
     if (this.#sealed) throw new Failure("internal", `${this.path} is sealed`);
-    for (let done = 0; done < bytes.length; ) {
-      const { bytesWritten } = await this.#file.write(
-        bytes,
-        done,
-        bytes.length - done,
-        chunk * chunkBytes + done,
-      );
-      done += bytesWritten;
+    if (this.#wasSealed) await this.retire();
+    if (this.#writing.has(chunk)) throw new Failure("conflict", `chunk ${chunk} is still being written`);
+    this.#writing.add(chunk);
+    try {
+      await this.#space.write(chunk, bytes);
+      signal.throwIfAborted();
+    } catch (error) {
+      this.#free(chunk);
+      throw error;
+    } finally {
+      this.#writing.delete(chunk);
     }
-    if (signal.aborted) this.#free(chunk);
-    signal.throwIfAborted();
+    const taken = this.#allocated.has(chunk) ? 0 : this.#space.bytesOf(chunk);
+    this.#allocated.add(chunk);
     this.#suspect.delete(chunk);
     this.present.add(chunk);
-    this.#unsynced.push(chunk);
-    // A failed sync is no failure of this read: the chunk is simply not kept over a restart.
-    this.#syncing ??= this.#sync();
-    this.#syncing.catch(() => {});
+    this.#keeper.add(chunk);
+    return taken;
   }
 
   /** Resolves when all that was written is synced and journalled. Rejects when the disk refuses. */
   async durable(): Promise<void> {
-    while (this.#syncing !== undefined || this.#unsynced.length > 0) {
-      this.#syncing ??= this.#sync();
-      await this.#syncing;
-    }
+    await this.#keeper.durable();
+  }
+
+  /** A suspect chunk was verified, and is what the index says. */
+  settleGood(chunk: number): void {
+    if (!this.#suspect.has(chunk)) return; // the whole file was given up meanwhile
+    this.#suspect.delete(chunk);
+    this.present.add(chunk);
   }
 
   /**
-   * Settles what a suspect chunk is: `good` makes it present; else it is absent, and is fetched again. A file that
-   * was sealed is retired whole: somebody may map it. Resolves to the bytes that are no longer kept.
+   * A chunk is not what it should be, or cannot be read. Nobody is served from it from this call on; a file that was
+   * sealed is retired whole, because somebody may map it.
    */
-  async settleSuspect(chunk: number, good: boolean): Promise<number> {
-    if (!good && this.#wasSealed) return this.retire();
-    if (this.#retiring !== undefined) {
-      await this.#retiring; // the whole file goes
-      return 0;
-    }
-    this.#suspect.delete(chunk);
-    if (good) {
-      this.present.add(chunk);
-      return 0;
-    }
-    const { build, artifact } = this.index;
-    await this.#journal.append({ type: "dropped", build, artifact, chunk });
-    return this.#bytesOf(chunk);
+  async distrust(chunk: number): Promise<void> {
+    if (this.#wasSealed || this.#retiring !== undefined) return this.retire();
+    if (!this.#allocated.has(chunk) || this.#leaving.has(chunk)) return;
+    await this.#giveUp([chunk]);
   }
 
   /** From now on the file is never written (C28). All its chunks must be at hand and durable. */
-  async seal(): Promise<void> {
+  async seal(signal: AbortSignal): Promise<void> {
+    const { disk, journal } = this.#options;
     await this.durable();
-    await chmod(this.path, 0o444);
-    await this.#journal.append({ type: "sealed", build: this.index.build });
+    signal.throwIfAborted();
+    for (let chunk = 0; chunk < this.index.chunkCount; chunk++) {
+      if (!this.isAtHand(chunk))
+        throw new Failure("unavailable", `${this.path} has lost chunk ${chunk} again`);
+    }
+    await disk.protect(this.path);
+    await journal.append({ type: "sealed", build: this.index.build });
     this.#sealed = true;
+    this.#wasSealed = true;
   }
 
-  /**
-   * The file was found to be bad: it is unlinked and made anew as another inode. Whoever maps the old one keeps it.
-   * Returns the bytes that it held.
-   */
-  retire(): Promise<number> {
+  /** The file was found to be bad: it is unlinked and made anew as another inode. Who maps the old one keeps it. */
+  retire(): Promise<void> {
     this.#retiring ??= this.#replace().finally(() => {
       this.#retiring = undefined;
     });
     return this.#retiring;
   }
 
-  /** Nothing is served any more; the file stays where it is. */
+  /** Nothing is served any more; the file stays where it is, with what is kept. */
   async close(): Promise<void> {
     await this.durable().catch(() => {});
-    await this.#file.close();
+    await Promise.all(this.#leaving.values());
+    await this.readers.quiet();
+    this.present.clear();
+    for (const chunk of this.#keeper.behind) this.#free(chunk);
+    await this.#space.close();
   }
 
   /** The journal is told before anything is freed; nothing is written meanwhile. */
-  async #replace(): Promise<number> {
-    await this.durable();
-    await this.#journal.append({ type: "retired", build: this.index.build });
-    await rm(this.path, { force: true });
-    const fresh = await create(this.path, this.index.storageBytes);
-    const bytes = this.keptBytes;
-    const old = this.#file;
-    this.#file = fresh;
+  async #replace(): Promise<void> {
+    const { journal, onRetired } = this.#options;
+    this.#sealed = false;
     this.present.clear();
     this.#suspect.clear();
-    this.#sealed = false;
+    await this.durable().catch(() => {});
+    await journal.append({ type: "retired", build: this.index.build });
+    await this.readers.quiet();
+    await this.#space.remove();
+    const bytes = this.keptBytes;
+    for (const chunk of this.#allocated) this.#allocated.delete(chunk);
     this.#wasSealed = false;
-    await old.close();
-    return bytes;
+    onRetired(bytes);
   }
 
-  #bytesOf(chunk: number): number {
-    return Math.min(chunkBytes, this.index.storageBytes - chunk * chunkBytes);
-  }
-
-  async #sync(): Promise<void> {
-    try {
-      while (this.#unsynced.length > 0) {
-        const chunks = this.#unsynced;
-        this.#unsynced = [];
-        await this.#file.datasync().catch((error: unknown) => this.#lose(chunks, Failure.from(error)));
-        const { build, artifact } = this.index;
-        const ranges = rangesOf(chunks);
-        await this.#journal.append({ type: "chunks", build, artifact, ranges }).catch((error: unknown) => {
-          this.#unsynced.push(...chunks); // not kept yet: the next one who needs it kept tries again
-          throw error;
-        });
-      }
-    } finally {
-      this.#syncing = undefined;
+  /** Nobody writes them and nobody reads them any more, the journal knows, and only then the space is freed. */
+  async #giveUp(chunks: readonly number[]): Promise<void> {
+    if (chunks.length === 0) return;
+    const gone = Promise.withResolvers<void>();
+    for (const chunk of chunks) {
+      this.#leaving.set(chunk, gone.promise);
+      this.present.delete(chunk);
+      this.#suspect.delete(chunk);
+      this.#keeper.forget(chunk);
+      this.#untold.add(chunk);
     }
+    try {
+      const { build, artifact } = this.index;
+      const ranges = new ChunkSet(chunks).ranges();
+      await this.#options.journal.append({ type: "dropped", build, artifact, ranges });
+      for (const chunk of chunks) this.#untold.delete(chunk);
+      await this.readers.quiet();
+      for (const chunk of chunks) this.#free(chunk);
+    } finally {
+      for (const chunk of chunks) this.#leaving.delete(chunk);
+      gone.resolve();
+    }
+  }
+
+  async #record(chunks: readonly number[]): Promise<void> {
+    const { build, artifact } = this.index;
+    const ranges = new ChunkSet(chunks).ranges();
+    await this.#options.journal.append({ type: "chunks", build, artifact, ranges });
+    for (const chunk of chunks) this.#untold.delete(chunk);
   }
 
   /** After a failed sync the system may have dropped what it was to write: none of it may be read any more. */
-  #lose(chunks: readonly number[], failure: Failure): never {
-    const there = chunks.filter((chunk) => this.present.has(chunk));
-    for (const chunk of there) {
-      this.present.delete(chunk);
-      this.#free(chunk);
-    }
-    this.#onLost(
-      there.reduce((sum, chunk) => sum + this.#bytesOf(chunk), 0),
-      failure,
-    );
-    throw failure;
+  #lose(chunks: readonly number[], failure: Failure): void {
+    this.#options.onTrouble(failure);
+    void this.#giveUp(chunks).catch((error: unknown) => this.#options.onTrouble(Failure.from(error)));
   }
 
   /** Gives the space of a chunk back; a file system that cannot keeps it until the build is evicted. */
   #free(chunk: number): void {
-    try {
-      punchHole(this.#file.fd, chunk * chunkBytes, this.#bytesOf(chunk));
-    } catch {
-      // Nothing reads it: its bit is not set.
-    }
+    if (!this.#space.free(chunk) || !this.#allocated.has(chunk)) return; // nothing reads it: its bit is not set
+    this.#allocated.delete(chunk);
+    this.#options.onFreed(this.#space.bytesOf(chunk));
   }
 
   /** Writes that a crash cut off before their journal record are holes again afterwards. */
   #freeUnexplained(): void {
-    const strangers = new Set<number>();
-    for (const { offset, length } of dataRanges(this.#file.fd, this.index.storageBytes)) {
-      const last = Math.floor((offset + length - 1) / chunkBytes);
-      for (let chunk = Math.floor(offset / chunkBytes); chunk <= last; chunk++) {
-        if (!this.#suspect.has(chunk)) strangers.add(chunk);
-      }
-    }
-    for (const chunk of strangers) this.#free(chunk);
+    for (const chunk of this.#space.chunksWithData()) if (!this.#allocated.has(chunk)) this.#free(chunk);
   }
-}
-
-async function create(path: string, bytes: number): Promise<FileHandle> {
-  const file = await open(path, "a+", 0o600).then(async (made) => {
-    await made.close();
-    return open(path, "r+");
-  });
-  if ((await file.stat()).size !== bytes) await file.truncate(bytes);
-  return file;
-}
-
-/** Chunk numbers as pairs of first and count. */
-export function rangesOf(chunks: readonly number[]): [number, number][] {
-  const ranges: [number, number][] = [];
-  for (const chunk of [...chunks].sort((a, b) => a - b)) {
-    const last = ranges.at(-1);
-    if (last !== undefined && last[0] + last[1] === chunk) last[1] += 1;
-    else ranges.push([chunk, 1]);
-  }
-  return ranges;
 }
 
 /** For logs: which artifact of which build this is. */

@@ -1,5 +1,7 @@
 import { abortable, ignore } from "../base/abortable.ts";
+import type { Clock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
+import { comeDown } from "./come-down.ts";
 
 interface Flight<Value> {
   readonly controller: AbortController;
@@ -14,13 +16,28 @@ interface Flight<Value> {
  *                        └─last passenger leaves─▶ dying ──▶ down (forgotten)
  *
  * A passenger may leave at any time without hurting the others; the work is aborted only when the last one leaves
- * before it has landed (C4).
+ * before it has landed. A newcomer waits for a dying flight, but not for long: the work must heed its signal before
+ * each thing that it changes (C4).
  */
 export class Flights<Value> {
+  readonly #clock: Clock;
+  readonly #onJoin: () => void;
   readonly #underWay = new Map<string, Flight<Value>>();
+  /** Those that hang in their dying included. */
+  readonly #all = new Set<Flight<Value>>();
+
+  /** `onJoin` is called for everyone who joins a flight that another one started. */
+  constructor(clock: Clock, onJoin: () => void = ignore) {
+    this.#clock = clock;
+    this.#onJoin = onJoin;
+  }
 
   get count(): number {
-    return this.#underWay.size;
+    return this.#all.size;
+  }
+
+  has(key: string): boolean {
+    return this.#underWay.has(key);
   }
 
   /** Joins the flight for `key`, or starts one with `depart`. Settles as the flight does, or when `signal` aborts. */
@@ -33,19 +50,20 @@ export class Flights<Value> {
       signal.throwIfAborted();
       const flight = this.#underWay.get(key) ?? this.#start(key, depart);
       if (!flight.controller.signal.aborted) return this.#board(flight, signal);
-      // Two flights of one key must not write at once: wait until the dying one has come down.
-      await abortable(flight.landing.then(ignore, ignore), signal);
+      await comeDown(flight.landing, this.#clock, signal);
+      this.#forget(key, flight);
     }
   }
 
   /** Ends all flights with `reason` and resolves when they are down. */
   async abortAll(reason: Failure): Promise<void> {
-    const flights = [...this.#underWay.values()];
+    const flights = [...this.#all];
     for (const { controller } of flights) controller.abort(reason);
     await Promise.allSettled(flights.map(({ landing }) => landing));
   }
 
   async #board(flight: Flight<Value>, signal: AbortSignal): Promise<Value> {
+    if (flight.passengers > 0) this.#onJoin();
     flight.passengers += 1;
     try {
       return await abortable(flight.landing, signal);
@@ -58,10 +76,18 @@ export class Flights<Value> {
   #start(key: string, depart: (signal: AbortSignal) => Promise<Value>): Flight<Value> {
     const controller = new AbortController();
     // Forgotten before anybody learns the outcome: whoever asks next starts afresh (C2).
-    const landing = (async () => depart(controller.signal))().finally(() => this.#underWay.delete(key));
+    const landing = (async () => depart(controller.signal))().finally(() => {
+      this.#forget(key, flight);
+      this.#all.delete(flight);
+    });
     landing.catch(ignore);
     const flight: Flight<Value> = { controller, landing, passengers: 0 };
     this.#underWay.set(key, flight);
+    this.#all.add(flight);
     return flight;
+  }
+
+  #forget(key: string, flight: Flight<Value>): void {
+    if (this.#underWay.get(key) === flight) this.#underWay.delete(key);
   }
 }

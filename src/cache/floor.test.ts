@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Failure } from "../base/failure.ts";
 import { chunkBytes } from "../build/artifact.ts";
+import { realDisk } from "./disk.ts";
 import { CacheWorld, never } from "./testing/cache-world.ts";
 
 describe("the floor of free space", () => {
@@ -9,7 +10,8 @@ describe("the floor of free space", () => {
     CacheWorld.run(async (world) => {
       const { build, rootfs } = await world.publish({ chunks: 4 });
       let free = 0;
-      await using cache = await world.open({ freeBytesMin: 2 ** 20, freeBytes: async () => free });
+      const disk = { ...realDisk, freeBytes: async () => free };
+      await using cache = await world.open({ freeBytesMin: 2 ** 20, disk });
       await using lease = await cache.acquire(build, "A", never);
       await lease.open("rootfs", never);
       const device = lease.image("rootfs");
@@ -26,7 +28,8 @@ describe("the floor of free space", () => {
   it("C18: is not crossed for a memfile, which fails exhausted and names its bytes", () =>
     CacheWorld.run(async (world) => {
       const { build } = await world.publish({ chunks: 4 });
-      await using cache = await world.open({ freeBytesMin: 2 ** 20, freeBytes: async () => 0 });
+      const disk = { ...realDisk, freeBytes: async () => 0 };
+      await using cache = await world.open({ freeBytesMin: 2 ** 20, disk });
       await using lease = await cache.acquire(build, "A", never);
       const needs = (error: unknown) => Failure.is(error, "exhausted") && /\d{6,} bytes/.test(error.message);
       await assert.rejects(lease.memfile(never), needs);

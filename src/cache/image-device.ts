@@ -38,8 +38,10 @@ export class ImageDevice implements BlockDevice {
     this.#checkOpen();
     const pieces = this.#pieces(offset, into.length);
     for (const piece of pieces) if (!this.#isAtHand(piece)) return false;
-    for (const piece of pieces)
-      this.#copy(piece, into.subarray(piece.offset - offset, piece.offset - offset + piece.length));
+    for (const piece of pieces) {
+      const at = piece.offset - offset;
+      if (!this.#copy(piece, into.subarray(at, at + piece.length))) return false;
+    }
     return true;
   }
 
@@ -85,15 +87,29 @@ export class ImageDevice implements BlockDevice {
     return true;
   }
 
-  #copy({ build, storageOffset }: Piece, into: Uint8Array): void {
-    if (build === null) into.fill(0);
-    else this.#imageOf(build).file.readNow(storageOffset, into);
+  /** False when the shelf cannot be read: then nobody is served from those chunks any more. */
+  #copy({ build, storageOffset }: Piece, into: Uint8Array): boolean {
+    if (build === null) {
+      into.fill(0);
+      return true;
+    }
+    const { fetcher, file } = this.#imageOf(build);
+    try {
+      file.readNow(storageOffset, into);
+      return true;
+    } catch {
+      const last = Math.floor((storageOffset + into.length - 1) / chunkBytes);
+      for (let chunk = Math.floor(storageOffset / chunkBytes); chunk <= last; chunk++) {
+        if (file.present.has(chunk)) void fetcher.checker.distrust(chunk);
+      }
+      return false;
+    }
   }
 
   async #readPiece(piece: Piece, into: Uint8Array, signal: AbortSignal): Promise<void> {
     this.#checkOpen();
     if (piece.build === null) return void into.fill(0);
-    const { fetcher, file } = this.#imageOf(piece.build);
+    const { fetcher } = this.#imageOf(piece.build);
     const first = Math.floor(piece.storageOffset / chunkBytes);
     const last = Math.floor((piece.storageOffset + piece.length - 1) / chunkBytes);
     for (let from = first; from <= last; from += wantsAtOnce) {
@@ -101,22 +117,38 @@ export class ImageDevice implements BlockDevice {
       const landed = await Promise.all(chunks.map((chunk) => fetcher.want(chunk, signal)));
       this.#checkOpen();
       for (const [i, chunk] of chunks.entries()) {
-        let passedThrough = landed[i];
-        // While the others were waited for, the disk may have lost this one again.
-        while (passedThrough === undefined && !file.isAtHand(chunk)) {
-          passedThrough = await fetcher.want(chunk, signal);
-        }
-        this.#copyChunk(piece, chunk, passedThrough, into);
+        const passedThrough = landed[i];
+        if (passedThrough === undefined && this.#copyKept(piece, chunk, into)) continue;
+        this.#copyFrom(passedThrough ?? (await fetcher.passThrough(chunk, signal)), piece, chunk, into);
       }
     }
   }
 
-  /** Copies the part of `piece` that lies in `chunk`, from the shelf or, without room for it there, from its bytes. */
-  #copyChunk(piece: Piece, chunk: number, passedThrough: Uint8Array | undefined, into: Uint8Array): void {
-    const start = Math.max(piece.storageOffset, chunk * chunkBytes);
-    const end = Math.min(piece.storageOffset + piece.length, (chunk + 1) * chunkBytes);
+  /** Copies the part of `piece` that lies in `chunk` from the shelf; false when it has lost the chunk again. */
+  #copyKept(piece: Piece, chunk: number, into: Uint8Array): boolean {
+    const { start, end } = shareOf(piece, chunk);
     const part = into.subarray(start - piece.storageOffset, end - piece.storageOffset);
-    if (passedThrough === undefined) this.#copy({ ...piece, storageOffset: start }, part);
-    else part.set(passedThrough.subarray(start - chunk * chunkBytes, end - chunk * chunkBytes));
+    const { file } = this.#imageOf(piece.build ?? "");
+    if (file.index.chunk(chunk).zero) {
+      part.fill(0);
+      return true;
+    }
+    if (!file.present.has(chunk)) return false;
+    return this.#copy({ ...piece, storageOffset: start }, part);
   }
+
+  #copyFrom(bytes: Uint8Array, piece: Piece, chunk: number, into: Uint8Array): void {
+    const { start, end } = shareOf(piece, chunk);
+    into.set(
+      bytes.subarray(start - chunk * chunkBytes, end - chunk * chunkBytes),
+      start - piece.storageOffset,
+    );
+  }
+}
+
+/** The part of a piece that lies in one chunk, in bytes of the storage space. */
+function shareOf({ storageOffset, length }: Piece, chunk: number): { start: number; end: number } {
+  const start = Math.max(storageOffset, chunk * chunkBytes);
+  const end = Math.min(storageOffset + length, (chunk + 1) * chunkBytes);
+  return { start, end };
 }

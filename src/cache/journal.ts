@@ -1,102 +1,90 @@
-import { type FileHandle, open, readFile, rename } from "node:fs/promises";
 import path from "node:path";
-import { crc32 } from "node:zlib";
 import { Failure } from "../base/failure.ts";
-import type { ImageArtifact } from "../build/artifact.ts";
+import type { Disk, DiskFile } from "./disk.ts";
+import { type JournalRecord, journalVersion, lineOf, parseLines } from "./journal-record.ts";
+import type { Ledger } from "./ledger.ts";
+import { readWhole } from "./read-whole.ts";
 
-/**
- * What is kept, as records in the order in which it came to be. Layout: docs/formats.md, "Journal".
- * `open` and `clean` frame a run of the daemon: an `open` without a `clean` behind it tells of a crash.
- */
-export type JournalRecord =
-  | { readonly type: "open" }
-  /** `suspect` names the builds of which something was still to be verified: an orderly end proves nothing (C22). */
-  | { readonly type: "clean"; readonly suspect?: readonly string[] }
-  | { readonly type: "build"; readonly build: string; readonly manifestDigest: string }
-  | {
-      readonly type: "chunks";
-      readonly build: string;
-      readonly artifact: ImageArtifact;
-      /** Pairs of first chunk and count. */
-      readonly ranges: readonly (readonly [number, number])[];
-    }
-  | { readonly type: "sealed"; readonly build: string }
-  | { readonly type: "retired"; readonly build: string }
-  | {
-      readonly type: "dropped";
-      readonly build: string;
-      readonly artifact: ImageArtifact;
-      readonly chunk: number;
-    }
-  | { readonly type: "used"; readonly build: string; readonly at: number }
-  | { readonly type: "evicted"; readonly build: string }
-  | { readonly type: "blob"; readonly digest: string; readonly bytes: number }
-  | { readonly type: "blobGone"; readonly digest: string };
-
-/** A journal this small is never compacted. */
+/** A journal this small is never written anew while it is in use. */
 const compactBytesMin = 64 * 1024;
 
-/** An append-only file of checksummed lines. A torn tail, as a crash leaves it, ends the reading. */
+interface Waiting {
+  readonly record: JournalRecord;
+  readonly done: PromiseWithResolvers<void>;
+}
+
+/**
+ * An append-only file of checksummed records, and what they amount to. It is written anew, with the shortest list
+ * that says the same, at every start and when it has grown to twice its size:
+ * a new file, synced, renamed over the old one, the directory synced.
+ */
 export class Journal {
-  readonly #path: string;
-  #file: FileHandle;
-  #bytes: number;
-  #liveBytes: number;
-  #waiting: { line: string; done: PromiseWithResolvers<void> }[] = [];
+  /** What the records that are on the disk amount to. */
+  readonly ledger: Ledger;
+  readonly #disk: Disk;
+  readonly #directory: string;
+  #file: DiskFile | undefined;
+  #bytes = 0;
+  /** Its size when it was last written anew. */
+  #compactBytes = 0;
+  /** A write has failed: there may be bytes behind the good ones. */
+  #torn = false;
+  /** It was renamed, and nobody knows yet whether that survives a crash. */
+  #nameUnsynced = false;
+  #waiting: Waiting[] = [];
   #writing: Promise<void> | undefined;
 
-  private constructor(path: string, file: FileHandle, bytes: number) {
-    this.#path = path;
-    this.#file = file;
-    this.#bytes = bytes;
-    this.#liveBytes = bytes;
+  private constructor(disk: Disk, directory: string, ledger: Ledger) {
+    this.#disk = disk;
+    this.#directory = directory;
+    this.ledger = ledger;
   }
 
-  /** The records of the journal in `directory`, up to the first that is damaged. */
-  static async read(directory: string): Promise<JournalRecord[]> {
-    const text = await readFile(path.join(directory, "journal"), "utf8").catch(
-      (error: NodeJS.ErrnoException) => {
-        if (error.code === "ENOENT") return "";
-        throw Failure.from(error, "the journal of the shelf cannot be read");
-      },
-    );
-    const records: JournalRecord[] = [];
-    for (const line of text.split("\n")) {
-      const record = parseLine(line);
-      if (record === undefined) break;
-      records.push(record);
+  /**
+   * The records of the journal in `directory`, up to the first that is damaged. Throws `invalid` when it is of a newer
+   * version than this program knows.
+   */
+  static async read(disk: Disk, directory: string): Promise<JournalRecord[]> {
+    const file = path.join(directory, "journal");
+    const bytes = await readWhole(disk, file).catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return Buffer.alloc(0);
+      throw Failure.from(error, `the journal ${file} cannot be read`);
+    });
+    const records = parseLines(bytes.toString());
+    const version = records[0]?.type === "format" ? records[0].version : 1;
+    if (version > journalVersion) {
+      throw new Failure(
+        "invalid",
+        `the journal ${file} has format version ${version}; this program reads up to ${journalVersion}. ` +
+          `Run a newer Larder, or remove ${directory}: all that is in it can be fetched again`,
+      );
     }
     return records;
   }
 
-  /** Starts a new journal with `records`, which replaces the old one at once and whole. */
-  static async start(directory: string, records: readonly JournalRecord[]): Promise<Journal> {
-    const target = path.join(directory, "journal");
-    const file = await open(`${target}.new`, "w", 0o600);
-    const text = records.map(lineOf).join("");
-    await file.writeFile(text);
-    await file.sync();
-    await rename(`${target}.new`, target);
-    await syncDirectory(directory);
-    return new Journal(target, file, Buffer.byteLength(text));
+  /** Begins a run: a journal that says what `ledger` does, and that somebody owns the shelf from here on. */
+  static async start(disk: Disk, directory: string, ledger: Ledger): Promise<Journal> {
+    const journal = new Journal(disk, directory, ledger);
+    ledger.apply({ type: "open" });
+    await journal.#writeAnew();
+    return journal;
   }
 
   /** Resolves when the record is on the disk. Records are written in the order of the calls, many at a time. */
   append(record: JournalRecord): Promise<void> {
     const done = Promise.withResolvers<void>();
-    this.#waiting.push({ line: lineOf(record), done });
+    this.#waiting.push({ record, done });
     this.#writing ??= this.#write();
     return done.promise;
   }
 
-  /** True when it has grown to twice the size that it had when it was last written anew. */
-  get isWasteful(): boolean {
-    return this.#bytes > compactBytesMin && this.#bytes > 2 * this.#liveBytes;
-  }
-
   async close(): Promise<void> {
     await this.#writing;
-    await this.#file.close();
+    await this.#file?.close();
+  }
+
+  get #path(): string {
+    return path.join(this.#directory, "journal");
   }
 
   async #write(): Promise<void> {
@@ -104,36 +92,63 @@ export class Journal {
       const batch = this.#waiting;
       this.#waiting = [];
       try {
-        const text = batch.map(({ line }) => line).join("");
-        // Behind what is good: a write that failed in the middle is written over.
-        const bytes = Buffer.from(text);
-        for (let at = 0; at < bytes.length; ) {
-          at += (await this.#file.write(bytes, at, bytes.length - at, this.#bytes + at)).bytesWritten;
+        await this.#appendBatch(batch);
+        for (const { record, done } of batch) {
+          this.ledger.apply(record);
+          done.resolve();
         }
-        await this.#file.datasync();
-        this.#bytes += bytes.length;
-        for (const { done } of batch) done.resolve();
       } catch (error) {
         const failure = Failure.from(error, `the journal ${this.#path} cannot be written`);
         for (const { done } of batch) done.reject(failure);
       }
+      // One that cannot be written anew goes on as it is, and is tried again when more has come.
+      if (this.#isWasteful) await this.#writeAnew().catch(() => (this.#compactBytes = this.#bytes));
     }
     this.#writing = undefined;
   }
-}
 
-function lineOf(record: JournalRecord): string {
-  const json = JSON.stringify(record);
-  return `${crc32(json).toString(16).padStart(8, "0")} ${json}\n`;
-}
+  async #appendBatch(batch: readonly Waiting[]): Promise<void> {
+    const file = this.#file;
+    if (file === undefined) throw new Failure("internal", "the journal is closed");
+    if (this.#nameUnsynced) await this.#syncName();
+    // Nothing of a batch that was refused may be read behind a shorter one.
+    if (this.#torn) await file.resize(this.#bytes);
+    const bytes = Buffer.from(batch.map(({ record }) => lineOf(record)).join(""));
+    this.#torn = true;
+    await file.write(bytes, this.#bytes);
+    await file.sync();
+    this.#torn = false;
+    this.#bytes += bytes.length;
+  }
 
-function parseLine(line: string): JournalRecord | undefined {
-  const json = line.slice(9);
-  if (line.length < 10 || crc32(json).toString(16).padStart(8, "0") !== line.slice(0, 8)) return undefined;
-  return JSON.parse(json) as JournalRecord;
-}
+  get #isWasteful(): boolean {
+    return this.#bytes > compactBytesMin && this.#bytes > 2 * this.#compactBytes;
+  }
 
-export async function syncDirectory(directory: string): Promise<void> {
-  await using handle = await open(directory, "r");
-  await handle.sync();
+  async #writeAnew(): Promise<void> {
+    const bytes = Buffer.from(this.ledger.records().map(lineOf).join(""));
+    const temporary = `${this.#path}.new`;
+    const file = await this.#disk.open(temporary, "anew");
+    try {
+      await file.write(bytes, 0);
+      await file.sync();
+      await this.#disk.rename(temporary, this.#path);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    const old = this.#file;
+    this.#file = file;
+    this.#bytes = bytes.length;
+    this.#compactBytes = bytes.length;
+    this.#torn = false;
+    this.#nameUnsynced = true;
+    await old?.close();
+    await this.#syncName();
+  }
+
+  async #syncName(): Promise<void> {
+    await this.#disk.syncDirectory(this.#directory);
+    this.#nameUnsynced = false;
+  }
 }

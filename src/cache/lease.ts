@@ -5,6 +5,7 @@ import type { ArtifactIndex } from "../build/artifact-index.ts";
 import { artifactsOf, type InputName, type Manifest } from "../build/manifest.ts";
 import { type During, ImageDevice } from "./image-device.ts";
 import { buildBelow, changesOver, isFlat, type MappedMemory } from "./mapped-memory.ts";
+import type { Mappers } from "./mappers.ts";
 import type { OpenImage, Residence } from "./residence.ts";
 
 /** A claim on a residence. While it is held, nothing of the build leaves the shelf. Disposing twice is harmless. */
@@ -25,16 +26,21 @@ export interface Lease extends AsyncDisposable {
   memfile(signal: AbortSignal): Promise<string>;
   /** What a machine's memory is made of; the image is open then. The file is sealed: it may be mapped. */
   memory(signal: AbortSignal): Promise<MappedMemory>;
+  /** Aborts when a memfile that was handed out by this lease turns out to be bad, and is made anew (C28). */
+  readonly memfileRetired: AbortSignal;
   /** Path of an input, whole and verified. */
   input(name: InputName, signal: AbortSignal): Promise<string>;
 }
 
-export interface LeaseOptions {
-  readonly residence: Residence;
+/** Who takes a lease, and where in the program. */
+export interface Taker {
   readonly holder: string;
+  readonly where: string;
+}
+
+export interface LeaseOptions extends Taker {
+  readonly residence: Residence;
   readonly since: number;
-  /** Takes a lease on another build for this one: a child holds all builds that its indexes refer to (C14). */
-  readonly acquire: (build: string, signal: AbortSignal) => Promise<HeldLease>;
   readonly input: (manifest: Manifest, name: InputName, signal: AbortSignal) => Promise<string>;
   readonly end: (lease: HeldLease) => Promise<void>;
 }
@@ -42,9 +48,14 @@ export interface LeaseOptions {
 /** The one implementation of a lease; TemplateCache makes and counts them. */
 export class HeldLease implements Lease {
   readonly holder: string;
+  readonly where: string;
   readonly since: number;
   readonly #options: LeaseOptions;
-  readonly #ancestors = new Map<string, Promise<HeldLease>>();
+  /** Leases on all builds that the indexes of this one refer to. */
+  readonly #ancestors = new Map<string, HeldLease>();
+  readonly #retired = new AbortController();
+  /** Memfiles that were handed out. */
+  readonly #mapped = new Set<Mappers>();
   readonly #over = new AbortController();
   readonly #reads = new Set<Promise<unknown>>();
   #ending: Promise<void> | undefined;
@@ -52,6 +63,7 @@ export class HeldLease implements Lease {
   constructor(options: LeaseOptions) {
     this.#options = options;
     this.holder = options.holder;
+    this.where = options.where;
     this.since = options.since;
   }
 
@@ -65,6 +77,22 @@ export class HeldLease implements Lease {
 
   get residence(): Residence {
     return this.#options.residence;
+  }
+
+  get memfileRetired(): AbortSignal {
+    return this.#retired.signal;
+  }
+
+  /** Takes leases on what the build refers to: a child holds all builds that its indexes name (C10). */
+  async holdAncestors(acquire: (build: string) => Promise<HeldLease>): Promise<void> {
+    const builds = new Set(this.manifest.ancestors.map(({ build }) => build));
+    const taking = Array.from(builds, async (build) => {
+      const lease = await acquire(build);
+      this.#ancestors.set(build, lease);
+    });
+    // None may be taken after this lease was given back.
+    const failed = (await Promise.allSettled(taking)).find(({ status }) => status === "rejected");
+    if (failed?.status === "rejected") throw failed.reason;
   }
 
   async open(artifact: Artifact, signal: AbortSignal): Promise<void> {
@@ -97,7 +125,10 @@ export class HeldLease implements Lease {
       return image;
     };
     images.set(this.build, this.residence.image(artifact));
-    for (const [build, lease] of this.#opened) images.set(build, lease.residence.image(artifact));
+    for (const build of index.builds()) {
+      const held = this.#ancestors.get(build);
+      if (held !== undefined) images.set(build, held.residence.image(artifact));
+    }
     return new ImageDevice(index, imageOf, () => this.#checkHeld(), this.#during);
   }
 
@@ -107,15 +138,13 @@ export class HeldLease implements Lease {
   }
 
   async memory(signal: AbortSignal): Promise<MappedMemory> {
-    this.#checkHeld();
-    await this.#openImage("memfile", signal);
+    await this.open("memfile", signal);
     const { index: layer } = this.residence.image("memfile");
-    const flat = isFlat(layer);
-    const below = flat ? this.residence : (await this.#ancestor(buildBelow(layer), signal)).residence;
-    const { manifest } = below;
-    const { index } = below.image("memfile");
-    const changes = flat ? [] : changesOver(layer, index);
-    return { path: await below.sealMemfile(signal), manifest, index, changes };
+    const below = isFlat(layer) ? this : this.#ancestor(buildBelow(layer));
+    const { manifest, residence } = below;
+    const { index } = residence.image("memfile");
+    const changes = below === this ? [] : changesOver(layer, index);
+    return { path: await this.#map(residence, signal), manifest, index, changes };
   }
 
   file(artifact: FileArtifact, signal: AbortSignal): Promise<string> {
@@ -124,8 +153,7 @@ export class HeldLease implements Lease {
   }
 
   memfile(signal: AbortSignal): Promise<string> {
-    this.#checkHeld();
-    return this.residence.sealMemfile(signal);
+    return this.#map(this.residence, signal);
   }
 
   input(name: InputName, signal: AbortSignal): Promise<string> {
@@ -144,10 +172,9 @@ export class HeldLease implements Lease {
       new Failure("cancelled", `the lease of ${this.holder} on build ${this.build} has ended`),
     );
     await Promise.allSettled(this.#reads);
+    for (const mappers of this.#mapped) mappers.delete(this);
     await this.#options.end(this);
-    for (const ancestor of this.#ancestors.values()) {
-      await ancestor.then((lease) => lease[Symbol.asyncDispose]()).catch(() => {});
-    }
+    for (const ancestor of this.#ancestors.values()) await ancestor[Symbol.asyncDispose]();
   }
 
   readonly #during: During = async (read, signal) => {
@@ -161,28 +188,39 @@ export class HeldLease implements Lease {
     }
   };
 
-  /** Leases on ancestors whose image is open. */
-  readonly #opened = new Map<string, HeldLease>();
-
   async #openImage(artifact: ImageArtifact, signal: AbortSignal): Promise<void> {
     const { index } = await this.residence.openImage(artifact, signal);
     for (const build of index.builds()) {
       if (build === this.build) continue;
-      const lease = await this.#ancestor(build, signal);
-      await lease.residence.openImage(artifact, signal);
-      this.#opened.set(build, lease);
+      const held = this.#ancestor(build);
+      const named = this.manifest.ancestors.find(
+        (each) => each.build === build && each.artifact === artifact,
+      );
+      if (held.manifest[artifact]?.index.digest !== named?.index.digest) {
+        throw new Failure(
+          "corrupt",
+          `${artifact} of build ${build} is not the one that ${this.build} was made over`,
+        );
+      }
+      await held.residence.openImage(artifact, signal);
     }
   }
 
-  async #ancestor(build: string, signal: AbortSignal): Promise<HeldLease> {
-    const held = this.#ancestors.get(build) ?? this.#options.acquire(build, signal);
-    this.#ancestors.set(build, held);
-    try {
-      return await held;
-    } catch (error) {
-      if (this.#ancestors.get(build) === held) this.#ancestors.delete(build); // a failure is not kept
-      throw error;
-    }
+  /** Counts as one who maps the memfile of `residence` until this lease ends, and passes on that it is retired. */
+  async #map(residence: Residence, signal: AbortSignal): Promise<string> {
+    this.#checkHeld();
+    const { path, mappers } = await this.#during((either) => residence.mapMemfile(this, either), signal);
+    this.#mapped.add(mappers);
+    const { retired } = mappers;
+    const onRetired = () => this.#retired.abort(retired.reason);
+    retired.addEventListener("abort", onRetired, { once: true, signal: this.#over.signal });
+    return path;
+  }
+
+  #ancestor(build: string): HeldLease {
+    const held = this.#ancestors.get(build);
+    if (held !== undefined) return held;
+    throw new Failure("corrupt", `build ${this.build} refers to ${build}; its manifest does not`);
   }
 
   #checkHeld(): void {

@@ -6,6 +6,7 @@ import { Failure } from "../base/failure.ts";
 import { eventually, settled } from "../base/testing/virtual-clock.ts";
 import { chunkBytes } from "../build/artifact.ts";
 import type { PublishedBuild } from "../build/testing/published-build.ts";
+import { realDisk } from "./disk.ts";
 import { chooseEvictions } from "./eviction.ts";
 import type { TemplateCache } from "./template-cache.ts";
 import { CacheWorld, never } from "./testing/cache-world.ts";
@@ -131,23 +132,34 @@ describe("leases and room", () => {
     }));
 
   it("C17: the choice of what to evict takes the oldest that is enough, and never what is leased", () => {
-    const candidate = (build: string, usedAt: number, leased = false) => ({
-      build,
-      bytes: 10,
-      usedAt,
-      leased,
+    const candidate = (build: string, usedAt: number, held = false) => ({
+      ...{ build, bytes: 10, chunkBytes: 8, usedAt, held },
     });
     const all = [candidate("c", 3), candidate("a", 1, true), candidate("b", 2), candidate("d", 4)];
-    assert.deepEqual(chooseEvictions(all, 11), ["b", "c"]);
-    assert.deepEqual(chooseEvictions(all, 1000), ["b", "c", "d"]);
-    assert.deepEqual(chooseEvictions(all, 0), []);
+    const chosen = (bytes: number) =>
+      chooseEvictions(all, bytes).map(({ build, bytes: part }) => [build, part]);
+    assert.deepEqual(chosen(19), [
+      ["b", undefined],
+      ["c", undefined],
+    ]);
+    assert.deepEqual(chosen(12), [
+      ["b", undefined],
+      ["c", 2],
+    ]);
+    assert.deepEqual(chosen(1000), [
+      ["b", undefined],
+      ["c", undefined],
+      ["d", undefined],
+    ]);
+    assert.deepEqual(chosen(0), []);
   });
 
   it("C17: a disk with too little free is made room on, although the budget is not used up", () =>
     CacheWorld.run(async (world) => {
       const [one, two] = [await world.publish(), await world.publish()];
       let free = 2 ** 30;
-      await using cache = await world.open({ freeBytesMin: 2 ** 20, freeBytes: async () => free });
+      const disk = { ...realDisk, freeBytes: async () => free };
+      await using cache = await world.open({ freeBytesMin: 2 ** 20, disk });
       await use(cache, one);
       free = 0;
       await use(cache, two);
@@ -200,17 +212,23 @@ describe("leases and room", () => {
       assert.equal(cache.inspect().bytes.kept, 0);
     }));
 
-  it("C20: a lease knows who took it, and when; all open leases can be listed", () =>
+  it("C20: a lease knows who took it, when and where; all open leases can be listed", () =>
     CacheWorld.run(async (world) => {
       const { build } = await world.publish();
       await using cache = await world.open();
       const since = new Date(world.clock.now()).toISOString();
       await using _one = await cache.acquire(build, "sandbox i1", never);
       await using _two = await cache.acquire(build, "publisher", never);
-      assert.deepEqual(cache.inspect().leases, [
-        { build, holder: "sandbox i1", since },
-        { build, holder: "publisher", since },
-      ]);
+      const { leases } = cache.inspect();
+      const here = /^cache\/leases\.test\.ts:\d+$/;
+      for (const { where } of leases) assert.match(where, here);
+      assert.deepEqual(
+        leases.map(({ build, holder, since }) => ({ build, holder, since })),
+        [
+          { build, holder: "sandbox i1", since },
+          { build, holder: "publisher", since },
+        ],
+      );
       assert.equal(await cache.evict(build), false);
     }));
 });

@@ -1,14 +1,15 @@
 import { hash } from "node:crypto";
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { Failure } from "../base/failure.ts";
 import { type Manifest, manifestBytesMax, parseManifest } from "../build/manifest.ts";
 import type { ObjectSource } from "../build/object-source.ts";
 import { retry } from "../build/retry.ts";
 import type { CacheTools } from "./cache-tools.ts";
+import type { Disk } from "./disk.ts";
 import { Flights } from "./flights.ts";
-import { syncDirectory } from "./journal.ts";
-import { abortableIterable } from "./whole-files.ts";
+import { readWhole } from "./read-whole.ts";
+import { abortableIterable } from "./receive.ts";
+import type { WholeFiles } from "./whole-files.ts";
 
 /** A manifest that was not there is said to be missing for so long without asking again (C2). */
 const notFoundMsMax = 5_000;
@@ -18,28 +19,34 @@ const notFoundMax = 10_000;
 export interface FoundManifest {
   readonly manifest: Manifest;
   readonly digest: string;
+  readonly bytes: Buffer;
+  /** It lies on the shelf; false when there was no room for it, or the disk refused. */
+  readonly kept: boolean;
 }
 
 /** Finds out whether a build exists: from the shelf, else from the bucket. */
 export class Manifests {
   readonly #source: ObjectSource;
   readonly #tools: CacheTools;
-  readonly #flights = new Flights<FoundManifest>();
+  readonly #files: WholeFiles;
+  readonly #flights: Flights<FoundManifest>;
   /** When a missing build was asked for last. */
   readonly #missing = new Map<string, number>();
   /** How often a build was announced on this node: a probe begun before must not say afterwards that it is missing. */
   readonly #announced = new Map<string, number>();
 
-  constructor(source: ObjectSource, tools: CacheTools) {
+  constructor(source: ObjectSource, files: WholeFiles, tools: CacheTools) {
     this.#source = source;
+    this.#files = files;
     this.#tools = tools;
+    this.#flights = new Flights(tools.clock, () => tools.joined("manifest"));
   }
 
   get underWay(): number {
     return this.#flights.count;
   }
 
-  /** The manifest of a build that has none on the shelf; it lies in `directory` when this resolves. */
+  /** The manifest of a build that has none on the shelf; if it can be, it is kept in `directory`. */
   find(build: string, directory: string, signal: AbortSignal): Promise<FoundManifest> {
     const asked = this.#missing.get(build);
     if (asked !== undefined && this.#tools.clock.monotonic() - asked < notFoundMsMax) {
@@ -60,6 +67,18 @@ export class Manifests {
     this.#missing.clear();
   }
 
+  /** A disk that takes nothing is no reason to have no build: it is passed through. */
+  async keep(directory: string, bytes: Buffer, signal: AbortSignal): Promise<boolean> {
+    try {
+      await this.#files.keep(path.join(directory, "manifest.json"), bytes, signal);
+      return true;
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#tools.diskTrouble(Failure.from(error));
+      return false;
+    }
+  }
+
   close(reason: Failure): Promise<void> {
     return this.#flights.abortAll(reason);
   }
@@ -72,9 +91,9 @@ export class Manifests {
       const announced = this.#announced.get(build);
       try {
         const found = await retry(() => this.#attempt(build, signal), this.#tools.retries, signal);
-        await keep(directory, found.bytes);
         this.#tools.backoffs.clear(object);
-        return { manifest: found.manifest, digest: hash("sha256", found.bytes) };
+        const kept = await this.keep(directory, found.bytes, signal);
+        return { ...found, digest: hash("sha256", found.bytes), kept };
       } catch (error) {
         signal.throwIfAborted();
         const failure = Failure.from(error);
@@ -116,31 +135,17 @@ export class Manifests {
 
 /** The manifest as it lies on the shelf, or undefined when it is not there or not what the journal says. */
 export async function keptManifest(
+  disk: Disk,
   build: string,
   directory: string,
   digest: string,
 ): Promise<Manifest | undefined> {
   try {
-    const bytes = await readFile(path.join(directory, "manifest.json"));
+    const bytes = await readWhole(disk, path.join(directory, "manifest.json"));
     return hash("sha256", bytes) === digest ? parseManifest(bytes, build) : undefined;
   } catch {
     return undefined;
   }
-}
-
-async function keep(directory: string, bytes: Buffer): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const target = path.join(directory, "manifest.json");
-  try {
-    await using file = await open(`${target}.new`, "w", 0o600);
-    await file.writeFile(bytes);
-    await file.sync();
-  } catch (error) {
-    await rm(directory, { recursive: true, force: true });
-    throw error;
-  }
-  await rename(`${target}.new`, target);
-  await syncDirectory(directory);
 }
 
 function objectOf(build: string): string {

@@ -1,6 +1,5 @@
-import type { HeldLease } from "./lease.ts";
+import type { Entry } from "./entry.ts";
 import { artifactStates } from "./lease.ts";
-import type { Residence } from "./residence.ts";
 
 /** What the cache has and does, as a plain value for operators. */
 export interface CacheReport {
@@ -18,24 +17,20 @@ export interface BuildReport {
   readonly bytes: number;
   readonly leases: number;
   readonly usedAt: string;
-  readonly artifacts?: Readonly<Record<string, string>>;
+  readonly pinned: boolean;
+  readonly artifacts: Readonly<Record<string, string>>;
 }
 
 export interface LeaseReport {
   readonly build: string;
   readonly holder: string;
+  /** Where in the program it was taken: `folder/file.ts:line`. */
+  readonly where: string;
   readonly since: string;
 }
 
-interface Reportable {
-  readonly leases: ReadonlySet<HeldLease>;
-  readonly residence: Residence | undefined;
-  readonly usedAt: number;
-  readonly bytes: number;
-}
-
 export function reportOf(
-  entries: ReadonlyMap<string, Reportable>,
+  entries: ReadonlyMap<string, Entry>,
   flights: number,
   bytes: CacheReport["bytes"],
   backoffs: CacheReport["backoffs"],
@@ -45,18 +40,28 @@ export function reportOf(
   const artifacts: Record<string, number> = {};
   let underWay = flights;
   for (const [build, entry] of entries) {
-    const states = entry.residence === undefined ? undefined : artifactStates(entry.residence);
-    for (const state of Object.values(states ?? {})) artifacts[state] = (artifacts[state] ?? 0) + 1;
-    underWay += entry.residence?.flights ?? 0;
-    builds.push({
-      build,
-      bytes: entry.residence?.keptBytes ?? entry.bytes,
-      leases: entry.leases.size,
-      usedAt: new Date(entry.usedAt).toISOString(),
-      ...(states === undefined ? {} : { artifacts: states }),
-    });
-    for (const { holder, since } of entry.leases)
-      leases.push({ build, holder, since: new Date(since).toISOString() });
+    const report = buildReportOf(build, entry);
+    for (const state of Object.values(report.artifacts)) artifacts[state] = (artifacts[state] ?? 0) + 1;
+    underWay += entry.residence.flights;
+    builds.push(report);
+    leases.push(...leaseReportsOf(build, entry));
   }
   return { builds, leases, flights: underWay, bytes, artifacts, backoffs };
+}
+
+export function buildReportOf(build: string, { residence, usedAt, pinned, leases }: Entry): BuildReport {
+  return {
+    build,
+    bytes: residence.bytes,
+    leases: leases.size,
+    usedAt: new Date(usedAt).toISOString(),
+    pinned,
+    artifacts: artifactStates(residence),
+  };
+}
+
+export function leaseReportsOf(build: string, { leases }: Entry): LeaseReport[] {
+  return Array.from(leases, ({ holder, where, since }) => ({
+    ...{ build, holder, where, since: new Date(since).toISOString() },
+  }));
 }

@@ -1,14 +1,6 @@
-import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
 import { Failure } from "../base/failure.ts";
-import {
-  type Artifact,
-  chunkBytes,
-  type FileArtifact,
-  type ImageArtifact,
-  imageArtifacts,
-  requestChunksMax,
-} from "../build/artifact.ts";
+import { type Artifact, type FileArtifact, type ImageArtifact, imageArtifacts } from "../build/artifact.ts";
 import { ArtifactIndex } from "../build/artifact-index.ts";
 import type { ChunkSource } from "../build/chunk-source.ts";
 import type { IndexBook } from "../build/index-book.ts";
@@ -17,27 +9,27 @@ import { fileKey, indexKey } from "../build/object-keys.ts";
 import type { CacheTools } from "./cache-tools.ts";
 import { ChunkFetcher } from "./chunk-fetcher.ts";
 import { ChunkFile } from "./chunk-file.ts";
+import type { Disk } from "./disk.ts";
+import { fetchWhole } from "./fetch-whole.ts";
 import { Flights } from "./flights.ts";
 import type { Journal } from "./journal.ts";
+import { keptBytesOf } from "./kept-bytes.ts";
+import type { KeptBuild } from "./ledger.ts";
+import { Mappers } from "./mappers.ts";
 import type { Room } from "./room.ts";
+import { shrink } from "./shrink.ts";
 import type { WholeFiles } from "./whole-files.ts";
 
-/** What the journal knows of a build from before. */
-export interface KeptBuild {
-  readonly manifestDigest: string;
-  readonly chunks: ReadonlyMap<ImageArtifact, ReadonlySet<number>>;
-  readonly sealed: boolean;
-  readonly usedAt: number;
-}
-
 export interface ResidenceOptions {
+  readonly disk: Disk;
   readonly directory: string;
   readonly manifest: Manifest;
-  readonly kept: KeptBuild;
-  /** The last run did not end in order. */
+  /** What the journal knows of it; it changes as records are written. */
+  readonly kept: () => KeptBuild;
+  /** What is kept of it must be verified first: the last run did not end in order. */
   readonly suspect: boolean;
   readonly journal: Journal;
-  readonly room: Room;
+  readonly room: Pick<Room, "tryReserve" | "reserveLarge" | "adjust">;
   readonly files: WholeFiles;
   readonly source: ChunkSource;
   readonly indexes: IndexBook;
@@ -67,13 +59,17 @@ export class Residence {
   readonly manifest: Manifest;
   readonly #options: ResidenceOptions;
   readonly #images = new Map<ImageArtifact, OpenImage>();
-  readonly #opening = new Flights<OpenImage>();
+  readonly #opening: Flights<OpenImage>;
   readonly #openFiles = new Set<FileArtifact>();
+  #suspect: boolean;
+  #mappers = new Mappers();
 
   constructor(options: ResidenceOptions) {
     this.build = options.manifest.build;
     this.manifest = options.manifest;
     this.#options = options;
+    this.#suspect = options.suspect;
+    this.#opening = new Flights(options.tools.clock, () => options.tools.joined("image"));
   }
 
   /** Opens an image: index verified, chunks to come when they are read. */
@@ -105,12 +101,17 @@ export class Residence {
     return target;
   }
 
-  /** Makes the memfile whole and seals it; resolves to its path. Waits for room within `signal`'s time (C18). */
-  async sealMemfile(signal: AbortSignal): Promise<string> {
+  /**
+   * Makes the memfile whole and seals it; resolves to its path, and to who else maps it. Waits for room within
+   * `signal`'s time (C18). `holder` counts as one who maps it until it leaves the mappers.
+   */
+  async mapMemfile(holder: object, signal: AbortSignal): Promise<{ path: string; mappers: Mappers }> {
     const { file, fetcher } = await this.openImage("memfile", signal);
-    if (file.sealed) return file.path;
-    await this.#opening.join("seal", (flightSignal) => this.#seal(file, fetcher, flightSignal), signal);
-    return file.path;
+    while (!file.sealed) {
+      await this.#opening.join("seal", (flightSignal) => this.#seal(file, fetcher, flightSignal), signal);
+    }
+    this.#mappers.add(holder);
+    return { path: file.path, mappers: this.#mappers };
   }
 
   stateOf(artifact: Artifact): ArtifactState {
@@ -118,7 +119,7 @@ export class Residence {
     if (artifact === "snapfile" || artifact === "metafile")
       return this.#openFiles.has(artifact) ? "open" : "closed";
     const open = this.#images.get(artifact);
-    if (open === undefined) return this.#opening.count > 0 ? "opening" : "closed";
+    if (open === undefined) return this.#opening.has(artifact) ? "opening" : "closed";
     return open.file.sealed ? "sealed" : "open";
   }
 
@@ -128,38 +129,40 @@ export class Residence {
     return flights;
   }
 
-  /** Chunks that the shelf holds, by artifact, for a journal that is written anew. */
-  keptChunks(): Map<ImageArtifact, Set<number>> {
-    const kept = new Map<ImageArtifact, Set<number>>();
-    for (const artifact of imageArtifacts) {
-      const open = this.#images.get(artifact);
-      const chunks = open === undefined ? (this.#options.kept.chunks.get(artifact) ?? []) : open.file.present;
-      kept.set(artifact, new Set(chunks));
-    }
-    return kept;
-  }
-
   /** Something that is kept of it is still to be verified (C22). */
   get isSuspect(): boolean {
-    const { kept, suspect } = this.#options;
-    const doubtful = (artifact: ImageArtifact) => {
-      const open = this.#images.get(artifact);
-      return open === undefined ? (kept.chunks.get(artifact)?.size ?? 0) > 0 : open.file.hasSuspects;
-    };
-    return suspect && imageArtifacts.some(doubtful);
+    const doubtful = (artifact: ImageArtifact) =>
+      this.#images.get(artifact)?.file.isDoubtful ?? this.#suspect;
+    return imageArtifacts.some((artifact) => this.manifest[artifact] !== undefined && doubtful(artifact));
   }
 
-  get isSealed(): boolean {
-    return this.#images.get("memfile")?.file.sealed ?? this.#options.kept.sealed;
+  /** Bytes of the build on the shelf: chunks and whole files. */
+  get bytes(): number {
+    return this.#options.files.bytesBelow(this.#options.directory) + this.chunkBytes;
   }
 
-  /** Ends flights and closes files; everything stays on the disk. */
+  get chunkBytes(): number {
+    let bytes = 0;
+    for (const artifact of imageArtifacts) bytes += this.keptBytes(artifact);
+    return bytes;
+  }
+
+  /** Bytes of the chunks of one artifact that take up space. */
+  keptBytes(artifact: ImageArtifact): number {
+    const open = this.#images.get(artifact);
+    return open?.file.keptBytes ?? keptBytesOf(this.manifest, artifact, this.#options.kept());
+  }
+
+  /** Ends flights and closes files; everything that is kept stays on the disk. */
   async close(reason: Failure): Promise<void> {
     await this.#opening.abortAll(reason);
+    let suspect = this.isSuspect;
     for (const { fetcher, file } of this.#images.values()) {
       await fetcher.close(reason);
       await file.close();
+      suspect ||= file.isDoubtful;
     }
+    this.#suspect = suspect;
     for (const artifact of this.#images.keys()) this.#options.indexes.delete(this.build, artifact);
     this.#images.clear();
   }
@@ -167,109 +170,71 @@ export class Residence {
   /** Removes what the shelf has of the build. `told` writes that to the journal: before, never after (C17). */
   async remove(told: () => Promise<void>): Promise<void> {
     const { directory, files, room } = this.#options;
-    const chunkBytes = this.keptBytes;
     await this.close(new Failure("cancelled", "the build is evicted"));
+    const bytes = this.chunkBytes;
     await told();
-    const names = ["snapfile", "metafile", ...imageArtifacts.map((artifact) => `${artifact}.index`)];
-    for (const name of names) await files.remove(path.join(directory, name));
-    await rm(directory, { recursive: true, force: true });
-    room.adjust(-chunkBytes);
+    await files.removeBelow(directory);
+    room.adjust(-bytes);
   }
 
-  /** Bytes of chunks on the shelf. */
-  get keptBytes(): number {
-    let bytes = 0;
-    for (const [artifact, chunks] of this.keptChunks()) bytes += this.#bytesOf(artifact, chunks);
-    return bytes;
-  }
-
-  #bytesOf(artifact: ImageArtifact, chunks: Set<number>): number {
-    const storageBytes = this.manifest[artifact]?.storageBytes ?? 0;
-    let bytes = 0;
-    for (const chunk of chunks) bytes += Math.min(chunkBytes, storageBytes - chunk * chunkBytes);
-    return bytes;
+  /** Frees some bytes of chunks, to make room. Nobody may lease it meanwhile. */
+  async shrink(bytes: number): Promise<void> {
+    await this.close(new Failure("cancelled", "a part of the build is evicted"));
+    await shrink({ ...this.#options, kept: this.#options.kept() }, bytes);
   }
 
   async #openImage(artifact: ImageArtifact, signal: AbortSignal): Promise<OpenImage> {
-    const entry = this.manifest[artifact];
-    if (entry === undefined) throw absent(artifact, this.build);
-    const { directory, files, journal, kept, suspect, source, room, tools, indexes } = this.#options;
-    const indexPath = path.join(directory, `${artifact}.index`);
-    const object = { kind: "index", build: this.build, artifact } as const;
-    const objectName = indexKey(this.build, artifact);
-    await files.have(
-      { path: indexPath, object, entry: entry.index, objectName, artifact, build: this.build },
+    const { disk, directory, journal, source, room, tools, indexes } = this.#options;
+    const index = await this.#readIndex(artifact, signal);
+    const kept = this.#options.kept();
+    const file = await ChunkFile.open(
+      {
+        disk,
+        path: path.join(directory, `${artifact}.data`),
+        index,
+        journal,
+        kept: kept.chunks.get(artifact) ?? [],
+        suspect: this.#suspect,
+        sealed: artifact === "memfile" && kept.sealed,
+        onFreed: (bytes) => room.adjust(-bytes),
+        onRetired: (bytes) => this.#onRetired(bytes),
+        onTrouble: (failure) => tools.diskTrouble(failure),
+      },
       signal,
     );
-    const expected = { build: this.build, artifact, image: entry };
-    const index = ArtifactIndex.decode(await readFile(indexPath), expected);
-    const file = await ChunkFile.open({
-      path: path.join(directory, `${artifact}.data`),
-      index,
-      journal,
-      kept: kept.chunks.get(artifact) ?? [],
-      suspect,
-      sealed: artifact === "memfile" && kept.sealed,
-      onLost: (bytes, failure) => {
-        room.adjust(-bytes);
-        tools.diskTrouble(failure);
-      },
-    });
-    if (signal.aborted) {
-      await file.close(); // whoever comes next opens one of their own, and this one would be nobody's
-      throw signal.reason;
-    }
     indexes.set(index);
     const image: OpenImage = { index, file, fetcher: new ChunkFetcher({ file, source, room, tools }) };
     this.#images.set(artifact, image);
     return image;
   }
 
+  async #readIndex(artifact: ImageArtifact, signal: AbortSignal): Promise<ArtifactIndex> {
+    const image = this.manifest[artifact];
+    if (image === undefined) throw absent(artifact, this.build);
+    const { directory, files } = this.#options;
+    const object = { kind: "index", build: this.build, artifact } as const;
+    const place = {
+      path: path.join(directory, `${artifact}.index`),
+      objectName: indexKey(this.build, artifact),
+    };
+    const file = { ...place, object, entry: image.index, artifact, build: this.build };
+    return ArtifactIndex.decode(await files.bytes(file, signal), { build: this.build, artifact, image });
+  }
+
   async #seal(file: ChunkFile, fetcher: ChunkFetcher, signal: AbortSignal): Promise<OpenImage> {
-    await fetchAll(file, fetcher, this.#options.room, `the memfile of build ${this.build}`, signal);
-    await file.seal();
+    await fetchWhole(file, fetcher, this.#options.room, `the memfile of build ${this.build}`, signal);
+    await file.seal(signal);
     this.#options.tools.meter.count("larder_cache_seals_total");
     return this.image("memfile");
   }
-}
 
-/** Requests under way at once for a file that must be whole. */
-const wholeFileWorkers = 4;
-
-/** Brings every chunk to the shelf. Throws `exhausted` when they do not all fit in time. */
-async function fetchAll(
-  file: ChunkFile,
-  fetcher: ChunkFetcher,
-  room: Room,
-  what: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const missing: number[] = [];
-  for (let chunk = 0; chunk < file.index.chunkCount; chunk++) if (!file.isAtHand(chunk)) missing.push(chunk);
-  // Looked for as a whole first, so that two files that both do not fit cannot each hold half of the room.
-  const bytes = missing.length * chunkBytes;
-  (await room.reserve(bytes, what, signal))[Symbol.dispose]();
-  let next = 0;
-  const failed = new AbortController();
-  const either = AbortSignal.any([signal, failed.signal]);
-  const work = async () => {
-    for (let at = next++; at < missing.length; at = next++) {
-      const passedThrough = await fetcher.want(missing[at] ?? 0, either);
-      if (passedThrough !== undefined) {
-        throw new Failure(
-          "exhausted",
-          `${what} needs ${bytes} bytes, and the shelf's disk does not take them`,
-        );
-      }
-    }
-  };
-  const workers = Array.from({ length: wholeFileWorkers * requestChunksMax }, work);
-  try {
-    await Promise.all(workers);
-  } catch (error) {
-    failed.abort(new Failure("cancelled", "another chunk of the file failed"));
-    await Promise.allSettled(workers);
-    throw error;
+  /** A bad memfile was given up: who maps it is told, and its bytes count until all of them have ended (C28). */
+  #onRetired(bytes: number): void {
+    const { room, tools } = this.#options;
+    tools.meter.count("larder_cache_retirements_total");
+    const mappers = this.#mappers;
+    this.#mappers = new Mappers();
+    mappers.retire(`the memfile of build ${this.build}`, () => room.adjust(-bytes));
   }
 }
 

@@ -4,8 +4,9 @@ import path from "node:path";
 import { describe, it } from "node:test";
 import { Failure } from "../base/failure.ts";
 import { blockBytes, chunkBytes } from "../build/artifact.ts";
+import { realDisk } from "./disk.ts";
 import { Journal } from "./journal.ts";
-import { replay } from "./recovery.ts";
+import { Ledger } from "./ledger.ts";
 import type { TemplateCache } from "./template-cache.ts";
 import { CacheWorld, never } from "./testing/cache-world.ts";
 
@@ -150,6 +151,7 @@ describe("a restart", () => {
         await using file = await open(sealed, "r+");
         await file.write(Buffer.from("damage"), 0, 6, 100);
       }
+      await using _mapped = await open(sealed, "r"); // so that its number is not given to another file
       await using cache = await world.open();
       await using lease = await cache.acquire(build, "A", never);
       const again = await lease.memfile(never);
@@ -198,12 +200,12 @@ describe("the journal", () => {
         await using cache = await world.open();
         await readRootfs(cache, build, rootfs.length);
       }
-      const before = replay(await Journal.read(world.directory));
+      const before = new Ledger(await Journal.read(realDisk, world.directory));
       {
         await using _cache = await world.open();
       }
-      const after = replay(await Journal.read(world.directory));
-      assert.deepEqual(after, before);
+      const after = new Ledger(await Journal.read(realDisk, world.directory));
+      assert.deepEqual(after.records(), before.records());
       assert.equal(after.clean, true);
     }));
 });

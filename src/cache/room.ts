@@ -6,18 +6,21 @@ export interface RoomOptions {
   readonly bytesMax: number;
   /** Evicts what nobody leases until `bytes` more would fit, as far as that is possible. */
   readonly makeRoom: (bytes: number) => Promise<void>;
-  /** The disk has less free than its floor. */
-  readonly isCrowded: () => Promise<boolean>;
+  /** With `bytes` more, the disk would have less free than its floor. */
+  readonly isCrowded: (bytes: number) => Promise<boolean>;
 }
 
 /** Bytes of the shelf that are promised to a write. What is not used is given back. */
 export class Reservation implements Disposable {
   readonly #room: Room;
+  readonly #whole: Reservation | undefined;
   #bytes: number;
+  #over = false;
 
-  constructor(room: Room, bytes: number) {
+  constructor(room: Room, bytes: number, whole?: Reservation) {
     this.#room = room;
     this.#bytes = bytes;
+    this.#whole = whole;
   }
 
   /** So many of the reserved bytes are on the disk now. */
@@ -26,9 +29,19 @@ export class Reservation implements Disposable {
     this.#room.settle(bytes, bytes);
   }
 
+  /** A part of this reservation, which gives back to it what it does not use; undefined when it is used up. */
+  part(bytes: number): Reservation | undefined {
+    if (this.#over || bytes > this.#bytes) return undefined;
+    this.#bytes -= bytes;
+    return new Reservation(this.#room, bytes, this);
+  }
+
   [Symbol.dispose](): void {
-    this.#room.settle(this.#bytes, 0);
+    const whole = this.#whole;
+    if (whole !== undefined && !whole.#over) whole.#bytes += this.#bytes;
+    else this.#room.settle(this.#bytes, 0);
     this.#bytes = 0;
+    this.#over = true;
   }
 }
 
@@ -62,12 +75,17 @@ export class Room {
 
   /** Reserves at once or after evicting; undefined when there is no room: the caller passes its bytes through. */
   async tryReserve(bytes: number): Promise<Reservation | undefined> {
-    let crowded = await this.#options.isCrowded();
+    let crowded = await this.#options.isCrowded(bytes);
     if (crowded || !this.fits(bytes)) {
       await this.#options.makeRoom(bytes);
-      crowded = await this.#options.isCrowded();
+      crowded = await this.#options.isCrowded(bytes);
     }
     return crowded ? undefined : this.#take(bytes);
+  }
+
+  /** For a small file without which nothing of its build can be kept: the floor of free space is not asked. */
+  async tryReserveSmall(bytes: number): Promise<Reservation | undefined> {
+    return (await this.tryReserve(bytes)) ?? this.#take(bytes);
   }
 
   /** Looks and takes in one step: nobody else can take the same room in between. */
@@ -85,7 +103,7 @@ export class Room {
     const { bytesMax } = this.#options;
     for (;;) {
       const { promise } = this.#freed;
-      const reservation = (await this.tryReserve(bytes)) ?? this.#take(bytes);
+      const reservation = await this.tryReserveSmall(bytes);
       if (reservation !== undefined) return reservation;
       const message = `${what} needs ${bytes} bytes on the shelf, which holds ${this.#keptBytes} of ${bytesMax}`;
       if (bytes > bytesMax) throw new Failure("exhausted", message);
@@ -93,6 +111,17 @@ export class Room {
         throw new Failure("exhausted", message, { cause: error });
       });
     }
+  }
+
+  /** The same for what is large: it does not cross the floor of free space, which nobody here can lift. */
+  async reserveLarge(bytes: number, what: string, signal: AbortSignal): Promise<Reservation> {
+    if (bytes > 0 && (await this.#options.isCrowded(bytes))) {
+      await this.#options.makeRoom(bytes);
+      if (await this.#options.isCrowded(bytes)) {
+        throw new Failure("exhausted", `${what} needs ${bytes} bytes, and the disk has too little free`);
+      }
+    }
+    return await this.reserve(bytes, what, signal);
   }
 
   /** For what was found on the disk at start, and for what was freed (negative). */

@@ -1,10 +1,8 @@
-import { mkdir, stat } from "node:fs/promises";
 import path from "node:path";
-import { FileLock } from "../base/file-lock.ts";
-import { Journal, type JournalRecord } from "./journal.ts";
-import { rangesOf } from "./chunk-file.ts";
-import { type Remembered, removeUnexplained, replay } from "./recovery.ts";
-import type { KeptBuild } from "./residence.ts";
+import type { Disk } from "./disk.ts";
+import { Journal } from "./journal.ts";
+import { Ledger } from "./ledger.ts";
+import { removeUnexplained, type WholeFileSizes, wholeFileSizes } from "./recovery.ts";
 
 /**
  * The node's own disk, as one process finds and owns it.
@@ -12,23 +10,31 @@ import type { KeptBuild } from "./residence.ts";
  */
 export interface Shelf {
   readonly directory: string;
-  readonly lock: FileLock;
+  readonly disk: Disk;
+  readonly lock: Disposable;
   readonly journal: Journal;
-  readonly remembered: Remembered;
+  readonly files: WholeFileSizes;
+  /** The former run ended in order. */
+  readonly clean: boolean;
+  /** Builds of which something has not been verified since an unclean stop. */
+  readonly suspect: ReadonlySet<string>;
   /** Files and directories that no record explained. */
   readonly removed: number;
 }
 
 /** Takes the shelf for this process; throws `conflict`, naming the holder, when another one has it (C21). */
-export async function openShelf(directory: string): Promise<Shelf> {
-  await mkdir(path.join(directory, "builds"), { recursive: true, mode: 0o700 });
-  await mkdir(path.join(directory, "blobs"), { recursive: true, mode: 0o700 });
-  const lock = FileLock.take(path.join(directory, "lock"), `process ${process.pid}`);
+export async function openShelf(disk: Disk, directory: string, now: number): Promise<Shelf> {
+  await disk.makeDirectory(path.join(directory, "builds"));
+  await disk.makeDirectory(path.join(directory, "blobs"));
+  const lock = disk.lock(path.join(directory, "lock"), `process ${process.pid}`);
   try {
-    const remembered = replay(await Journal.read(directory));
-    const removed = await removeUnexplained(directory, remembered);
-    const journal = await Journal.start(directory, [...recordsOf(remembered), { type: "open" }]);
-    return { directory, lock, journal, remembered, removed };
+    const ledger = new Ledger(await Journal.read(disk, directory));
+    const { clean, suspect } = ledger;
+    endLeases(ledger, now);
+    const removed = await removeUnexplained(disk, directory, ledger);
+    const files = await wholeFileSizes(disk, directory, ledger);
+    const journal = await Journal.start(disk, directory, ledger);
+    return { directory, disk, lock, journal, files, clean, suspect, removed };
   } catch (error) {
     lock[Symbol.dispose]();
     throw error;
@@ -39,30 +45,11 @@ export function buildDirectory(shelf: string, build: string): string {
   return path.join(shelf, "builds", build);
 }
 
-/** The shortest journal that says the same. */
-export function recordsOf({ builds, blobs }: Pick<Remembered, "builds" | "blobs">): JournalRecord[] {
-  const records: JournalRecord[] = [...blobs].map(([digest, bytes]) => ({ type: "blob", digest, bytes }));
-  for (const [build, kept] of builds) {
-    records.push({ type: "build", build, manifestDigest: kept.manifestDigest });
-    for (const [artifact, chunks] of kept.chunks) {
-      if (chunks.size > 0) records.push({ type: "chunks", build, artifact, ranges: rangesOf([...chunks]) });
-    }
-    if (kept.sealed) records.push({ type: "sealed", build });
-    records.push({ type: "used", build, at: kept.usedAt });
+/** A crash ended the leases of its run: that is when those builds were used last, as nearly as anyone knows (C17). */
+function endLeases(ledger: Ledger, now: number): void {
+  for (const kept of ledger.builds.values()) {
+    if (!kept.leased) continue;
+    kept.leased = false;
+    kept.usedAt = now;
   }
-  return records;
-}
-
-/** Bytes of the blobs that are really there. */
-export async function blobBytes(directory: string, blobs: ReadonlyMap<string, number>): Promise<number> {
-  let bytes = 0;
-  for (const digest of blobs.keys()) {
-    bytes += (await stat(path.join(directory, "blobs", digest)).catch(() => undefined))?.size ?? 0;
-  }
-  return bytes;
-}
-
-/** A build that the shelf holds nothing of yet. */
-export function freshBuild(manifestDigest: string): KeptBuild {
-  return { manifestDigest, chunks: new Map(), sealed: false, usedAt: 0 };
 }

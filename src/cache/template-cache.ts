@@ -1,4 +1,3 @@
-import { rm } from "node:fs/promises";
 import path from "node:path";
 import { abortable, ignore } from "../base/abortable.ts";
 import { Failure } from "../base/failure.ts";
@@ -7,23 +6,26 @@ import type { IndexBook } from "../build/index-book.ts";
 import { isBuildId } from "../build/manifest.ts";
 import type { MadeBuild } from "../build/make-build.ts";
 import type { ObjectSource } from "../build/object-source.ts";
-import { adopt } from "./adopt.ts";
+import { Arrivals } from "./arrivals.ts";
 import { Blobs } from "./blobs.ts";
 import { CacheTools, type CacheToolsOptions } from "./cache-tools.ts";
-import { type Entry, Evictor } from "./evictor.ts";
-import { Flights } from "./flights.ts";
-import { HeldLease, type Lease } from "./lease.ts";
-import { keptManifest, Manifests } from "./manifests.ts";
-import { wholeFileBytes } from "./recovery.ts";
+import { callSite } from "./call-site.ts";
+import { type Disk, realDisk } from "./disk.ts";
+import type { Entry } from "./entry.ts";
+import { Evictor } from "./evictor.ts";
+import { HeldLease, type Lease, type Taker } from "./lease.ts";
+import { Manifests } from "./manifests.ts";
+import { Operator } from "./operator.ts";
 import { type CacheReport, reportOf } from "./report.ts";
-import { type KeptBuild, Residence } from "./residence.ts";
 import { Room } from "./room.ts";
-import { blobBytes, buildDirectory, freshBuild, openShelf, type Shelf } from "./shelf.ts";
+import { openShelf, type Shelf } from "./shelf.ts";
 import { WholeFiles } from "./whole-files.ts";
 
 export interface TemplateCacheOptions extends CacheToolsOptions {
   /** The shelf. */
   readonly directory: string;
+  /** The disk that it lies on; the machine's own unless said. */
+  readonly disk?: Disk;
   /** High water, in bytes. */
   readonly bytesMax: number;
   /** Low water: how far an eviction goes. 90 % of high water unless said. */
@@ -36,8 +38,6 @@ export interface TemplateCacheOptions extends CacheToolsOptions {
   readonly indexes: IndexBook;
   /** How long `close` waits for leases. */
   readonly closeMsMax?: number;
-  /** Bytes free on the disk of a directory. */
-  readonly freeBytes?: (directory: string) => Promise<number>;
 }
 
 /**
@@ -46,6 +46,8 @@ export interface TemplateCacheOptions extends CacheToolsOptions {
  * A build:  unknown ──acquire──▶ leased ⇄ idle ──evict──▶ closing ──▶ unknown
  */
 export class TemplateCache implements AsyncDisposable {
+  /** For people who look after the shelf. */
+  readonly operator: Operator;
   readonly #options: TemplateCacheOptions;
   readonly #shelf: Shelf;
   readonly #tools: CacheTools;
@@ -54,7 +56,7 @@ export class TemplateCache implements AsyncDisposable {
   readonly #manifests: Manifests;
   readonly #blobs: Blobs;
   readonly #entries = new Map<string, Entry>();
-  readonly #arrivals = new Flights<Entry>();
+  readonly #arrivals: Arrivals;
   readonly #evictor: Evictor;
   #closed: Promise<void> | undefined;
   #leasesChanged = Promise.withResolvers<void>();
@@ -62,48 +64,78 @@ export class TemplateCache implements AsyncDisposable {
   private constructor(options: TemplateCacheOptions, shelf: Shelf) {
     this.#options = options;
     this.#shelf = shelf;
-    this.#tools = new CacheTools(options);
-    this.#room = new Room({
+    const tools = new CacheTools(options);
+    const room = new Room({
       bytesMax: options.bytesMax,
       makeRoom: (bytes) => this.#evictor.makeRoom(bytes),
-      isCrowded: () => this.#evictor.isCrowded(),
+      isCrowded: (bytes) => this.#evictor.isCrowded(bytes),
     });
-    this.#files = new WholeFiles(options.objects, this.#room, this.#tools);
-    this.#manifests = new Manifests(options.objects, this.#tools);
-    this.#blobs = new Blobs(
-      path.join(shelf.directory, "blobs"),
-      this.#files,
-      shelf.journal,
-      shelf.remembered.blobs,
-    );
-    const { room, blobs, tools } = { room: this.#room, blobs: this.#blobs, tools: this.#tools };
-    this.#evictor = new Evictor({ ...options, entries: this.#entries, shelf, room, blobs, tools });
-  }
-
-  /** Takes the shelf and believes what its journal says. Throws `conflict` when another process owns it. */
-  static async open(options: TemplateCacheOptions): Promise<TemplateCache> {
-    const cache = new TemplateCache(options, await openShelf(options.directory));
-    await cache.#remember();
-    return cache;
+    const { disk, files: sizes } = shelf;
+    this.#tools = tools;
+    this.#room = room;
+    this.#files = new WholeFiles({ disk, source: options.objects, room, tools, sizes });
+    this.#manifests = new Manifests(options.objects, this.#files, tools);
+    this.#blobs = new Blobs(path.join(shelf.directory, "blobs"), this.#files, shelf.journal);
+    const { bytesMax, bytesLow = bytesMax * 0.9, freeBytesMin = 0 } = options;
+    const limits = { bytesMax, bytesLow, freeBytesMin };
+    this.#evictor = new Evictor({
+      ...limits,
+      entries: this.#entries,
+      shelf,
+      room,
+      blobs: this.#blobs,
+      tools,
+    });
+    this.operator = new Operator({
+      ...{ entries: this.#entries, evictor: this.#evictor },
+      acquire: (build, taker, signal) => this.#acquire(build, taker, signal),
+      append: (record) => shelf.journal.append(record),
+    });
+    const { chunks, indexes } = options;
+    this.#arrivals = new Arrivals({
+      ...{ entries: this.#entries, shelf, manifests: this.#manifests, files: this.#files, room, tools },
+      ...{ chunks, indexes, hasLeft: (build) => this.#evictor.hasLeft(build) },
+    });
   }
 
   /**
-   * A lease on a build, whose manifest is there and verified then. `holder` says who, for reports.
-   * Throws `not_found` when there is no such build, `unavailable` or `corrupt` when that cannot be found out.
+   * Takes the shelf and believes what its journal says. Nothing is evicted before `settle`.
+   * Throws `conflict` when another process owns it, `invalid` when its journal is of a newer version.
+   */
+  static async open(options: TemplateCacheOptions): Promise<TemplateCache> {
+    const { disk = realDisk, directory, clock } = options;
+    const shelf = await openShelf(disk, directory, clock.now());
+    const cache = new TemplateCache(options, shelf);
+    await cache.#arrivals.remember();
+    const { clean, removed } = shelf;
+    const facts = { builds: cache.#entries.size, removed, clean };
+    options.logger.info(facts, "the shelf was taken over");
+    options.meter.count("larder_cache_unexplained_total", {}, removed);
+    return cache;
+  }
+
+  /** Those who live on since the last run have taken their leases: what nobody needs may be evicted now (C20). */
+  async settle(): Promise<void> {
+    await this.#evictor.settle();
+  }
+
+  /**
+   * A lease on a build and on all builds that it refers to; their manifests are there and verified then. `holder` says
+   * who takes it, for reports. Throws `not_found` when there is no such build, `unavailable` or `corrupt` when that
+   * cannot be found out.
    */
   async acquire(build: string, holder: string, signal: AbortSignal): Promise<Lease> {
-    return this.#acquire(build, holder, signal);
+    const taker = { holder, where: callSite() };
+    return await this.#withAncestors(await this.#acquire(build, taker, signal), taker, signal);
   }
 
   /** Takes a build made on this node: whole on the shelf, durable, leased by `holder` (C20). May throw `exhausted`. */
   async adopt(made: MadeBuild, holder: string, signal: AbortSignal): Promise<Lease> {
+    const taker = { holder, where: callSite() };
     if (this.#closed !== undefined) throw new Failure("cancelled", "the cache is closed");
-    const kept = await adopt(made, { shelf: this.#shelf, room: this.#room, tools: this.#tools }, signal);
-    const residence = this.#residence(made.manifest, kept, false);
-    const entry: Entry = { ...freshEntry, leases: new Set(), residence, kept, usedAt: kept.usedAt };
-    this.#entries.set(made.manifest.build, entry);
+    const entry = await this.#arrivals.adopt(made, signal);
     this.#manifests.announce(made.manifest.build);
-    return this.#lend(entry, residence, holder);
+    return await this.#withAncestors(this.#lend(entry, taker), taker, signal);
   }
 
   /** The build was published by this node: nobody is told any more that it is missing. */
@@ -117,12 +149,9 @@ export class TemplateCache implements AsyncDisposable {
     return this.#tools.backoffs.clearAll();
   }
 
-  /** Evicts a build that nobody leases; false when it is leased or not on the shelf. */
-  async evict(build: string): Promise<boolean> {
-    const entry = this.#entries.get(build);
-    if (entry === undefined || entry.leases.size > 0) return false;
-    await this.#evictor.evict(build, entry, "operator");
-    return true;
+  /** Evicts a build that nobody leases; false when somebody does, or it is not on the shelf. */
+  evict(build: string): Promise<boolean> {
+    return this.operator.evict(build);
   }
 
   inspect(): CacheReport {
@@ -153,7 +182,7 @@ export class TemplateCache implements AsyncDisposable {
     return this.close();
   }
 
-  async #acquire(build: string, holder: string, signal: AbortSignal): Promise<HeldLease> {
+  async #acquire(build: string, taker: Taker, signal: AbortSignal): Promise<HeldLease> {
     if (!isBuildId(build)) throw new Failure("invalid", `'${build}' is no id of a build`);
     for (;;) {
       if (this.#closed !== undefined) throw new Failure("cancelled", "the cache is closed");
@@ -162,129 +191,75 @@ export class TemplateCache implements AsyncDisposable {
         await abortable(known.closing, signal);
         continue;
       }
-      const entry = await this.#arrivals.join(build, (flight) => this.#arrive(build, known, flight), signal);
+      signal.throwIfAborted();
+      const entry = known ?? (await this.#arrivals.of(build, signal));
       // Between the arrival and this moment it may have begun to close.
-      if (entry.closing === undefined && entry.residence !== undefined && this.#closed === undefined) {
-        return this.#lend(entry, entry.residence, holder);
-      }
+      const isThere = this.#entries.get(build) === entry && entry.closing === undefined;
+      if (isThere && this.#closed === undefined) return this.#lend(entry, taker);
     }
   }
 
-  #lend(entry: Entry, residence: Residence, holder: string): HeldLease {
+  /** A lease on a child holds all builds that its indexes refer to, or none is given. */
+  async #withAncestors(lease: HeldLease, taker: Taker, signal: AbortSignal): Promise<HeldLease> {
+    try {
+      await lease.holdAncestors((ancestor) => this.#acquire(ancestor, taker, signal));
+      return lease;
+    } catch (error) {
+      await lease[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  #lend(entry: Entry, taker: Taker): HeldLease {
+    const { residence, leases, room } = entry;
     const lease = new HeldLease({
+      ...taker,
       residence,
-      holder,
       since: this.#tools.clock.now(),
-      acquire: (build, signal) => this.#acquire(build, `${holder} (for ${residence.build})`, signal),
       input: (manifest, name, signal) => this.#blobs.have(manifest, name, signal),
       end: (ended) => this.#endLease(entry, ended),
     });
-    entry.leases.add(lease);
+    leases.add(lease);
+    if (leases.size === 1 && room.recorded) void this.#note({ type: "leased", build: residence.build });
     return lease;
   }
 
   /** A long lease counts as used when it ends, also across a restart (C17). */
   async #endLease(entry: Entry, lease: HeldLease): Promise<void> {
-    entry.leases.delete(lease);
+    const { leases, room } = entry;
+    leases.delete(lease);
     entry.usedAt = this.#tools.clock.now();
     this.#leasesChanged.resolve();
     this.#leasesChanged = Promise.withResolvers();
-    if (entry.leases.size === 0) this.#room.wake();
-    const record = { type: "used", build: lease.build, at: entry.usedAt } as const;
+    if (leases.size > 0) return;
+    this.#room.wake();
+    if (room.recorded) await this.#note({ type: "used", build: lease.build, at: entry.usedAt });
+    else await this.#evictor.evict(lease.build, entry, "unkept");
+  }
+
+  /** What is only told to make a later run wiser may get lost. */
+  async #note(record: Parameters<Shelf["journal"]["append"]>[0]): Promise<void> {
     await this.#shelf.journal
       .append(record)
       .catch((error: unknown) => this.#tools.diskTrouble(Failure.from(error)));
-  }
-
-  /** Makes a residence of a build: from what the shelf has of it, else from its manifest in the bucket. */
-  async #arrive(build: string, known: Entry | undefined, signal: AbortSignal): Promise<Entry> {
-    if (known?.residence !== undefined) return known;
-    const directory = buildDirectory(this.#shelf.directory, build);
-    if (known !== undefined) {
-      const manifest = await keptManifest(build, directory, known.kept.manifestDigest);
-      if (manifest !== undefined) {
-        known.residence = this.#residence(manifest, known.kept, this.#shelf.remembered.suspect.has(build));
-        return known;
-      }
-      // Nothing of a build can be believed without its manifest.
-      await this.#shelf.journal.append({ type: "evicted", build });
-      await rm(directory, { recursive: true, force: true });
-      this.#room.adjust(-known.bytes);
-      this.#entries.delete(build);
-    }
-    const { manifest, digest } = await this.#manifests.find(build, directory, signal);
-    await this.#shelf.journal.append({ type: "build", build, manifestDigest: digest });
-    const kept = freshBuild(digest);
-    const usedAt = this.#tools.clock.now();
-    const residence = this.#residence(manifest, kept, false);
-    const entry: Entry = { ...freshEntry, leases: new Set(), residence, kept, usedAt };
-    this.#entries.set(build, entry);
-    return entry;
-  }
-
-  #residence(manifest: Residence["manifest"], kept: KeptBuild, suspect: boolean): Residence {
-    return new Residence({
-      directory: buildDirectory(this.#shelf.directory, manifest.build),
-      manifest,
-      kept,
-      suspect,
-      journal: this.#shelf.journal,
-      room: this.#room,
-      files: this.#files,
-      source: this.#options.chunks,
-      indexes: this.#options.indexes,
-      tools: this.#tools,
-    });
-  }
-
-  /** Counts what a former run has left on the shelf. */
-  async #remember(): Promise<void> {
-    const { directory, remembered, removed } = this.#shelf;
-    for (const [build, kept] of remembered.builds) {
-      let bytes = await wholeFileBytes(buildDirectory(directory, build));
-      const manifest = await keptManifest(build, buildDirectory(directory, build), kept.manifestDigest);
-      if (manifest !== undefined) bytes += this.#residence(manifest, kept, false).keptBytes;
-      this.#room.adjust(bytes);
-      const { usedAt } = kept;
-      this.#entries.set(build, {
-        ...freshEntry,
-        leases: new Set(),
-        residence: undefined,
-        kept,
-        usedAt,
-        bytes,
-      });
-    }
-    this.#room.adjust(await blobBytes(directory, remembered.blobs));
-    const facts = { builds: remembered.builds.size, removed, clean: remembered.clean };
-    this.#tools.logger.info(facts, "the shelf was taken over");
-    this.#tools.meter.count("larder_cache_unexplained_total", {}, removed);
-    if (!this.#room.fits(0)) await this.#evictor.makeRoom(0);
   }
 
   async #close(): Promise<void> {
     await Promise.resolve();
     const reason = new Failure("cancelled", "the cache is closing");
     await Promise.all([
-      this.#arrivals.abortAll(reason),
+      this.#arrivals.close(reason),
       this.#manifests.close(reason),
       this.#files.close(reason),
     ]);
     await this.#leasesEnded();
     for (const { closing } of this.#entries.values()) await closing?.catch(ignore);
-    const suspect = this.#suspects();
-    for (const { residence } of this.#entries.values()) await residence?.close(reason);
-    await this.#shelf.journal.append({ type: "clean", suspect }).catch(ignore);
+    for (const { residence } of this.#entries.values()) await residence.close(reason);
+    // What the next run has to verify although this one ends in order (C22).
+    const doubtful = [...this.#entries].filter(([, { residence }]) => residence.isSuspect);
+    await this.#note({ type: "clean", suspect: doubtful.map(([build]) => build) });
     await this.#shelf.journal.close();
     this.#shelf.lock[Symbol.dispose]();
-  }
-
-  /** What the next run has to verify although this one ends in order (C22). */
-  #suspects(): string[] {
-    const { suspect } = this.#shelf.remembered;
-    const doubtful = ([build, { residence }]: [string, Entry]) =>
-      suspect.has(build) && (residence?.isSuspect ?? true);
-    return [...this.#entries].filter(doubtful).map(([build]) => build);
   }
 
   async #leasesEnded(): Promise<void> {
@@ -295,5 +270,3 @@ export class TemplateCache implements AsyncDisposable {
     }
   }
 }
-
-const freshEntry = { bytes: 0, closing: undefined };

@@ -8,7 +8,20 @@ const nobody = { HOME: "/nonexistent", LARDER_DATA: "/nonexistent/data" };
 
 describe("the command line", () => {
   it("every command explains itself", async () => {
-    const all = ["up", "serve", "stop", "env", "run", "ls", "kill", "template", "doctor", "config", "demo"];
+    const all = [
+      "up",
+      "serve",
+      "stop",
+      "env",
+      "run",
+      "ls",
+      "kill",
+      "template",
+      "cache",
+      "doctor",
+      "config",
+      "demo",
+    ];
     for (const name of all) {
       const terminal = new TestTerminal(nobody);
       assert.equal(await commandLine([name, "--help"], terminal), 0, name);

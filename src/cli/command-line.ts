@@ -23,6 +23,10 @@ const commands: Readonly<Record<string, Entry>> = {
     summary: "list or build templates",
     load: async () => (await import("./template.ts")).template,
   },
+  cache: {
+    summary: "look after the builds on this node",
+    load: async () => (await import("./cache.ts")).cache,
+  },
   doctor: {
     summary: "say what is missing, or left behind",
     load: async () => (await import("./doctor.ts")).doctor,

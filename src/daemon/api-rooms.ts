@@ -1,6 +1,6 @@
 import { arrivalLimits } from "../api/arrival.ts";
 import type { ApiServerOptions } from "../api/api-server.ts";
-import type { Networks } from "../network/networks.ts";
+import type { Admin } from "../api/ports.ts";
 import type { Sandboxes } from "../sandbox/sandboxes.ts";
 import { templateService } from "./template-service.ts";
 import { agentVersion, type Builds, type Ground } from "./wiring.ts";
@@ -15,7 +15,6 @@ export function apiRooms(
   { configuration, clock, logger, metrics }: Ground,
   { store, cache }: Builds,
   sandboxes: Sandboxes,
-  networks: Networks | undefined,
 ): Omit<ApiServerOptions, "boundHost" | "port" | "version"> {
   return {
     ...{ sandboxes, clock, logger, meter: metrics, startMsMax, closeMsMax },
@@ -23,11 +22,11 @@ export function apiRooms(
     arrival: arrivalLimits,
     templates: templateService(store.templates, agentVersion),
     keys: store.apiKeys,
-    admin: cache,
+    admin: adminOf(cache),
     inspect: {
       report: async () => {
         const { sandboxes: present, ...admission } = sandboxes.inspect() as { sandboxes: { id: string }[] };
-        const owners = [...present.map(({ id }) => id), ...(networks?.names ?? [])];
+        const owners = present.map(({ id }) => id);
         return { owners, sandboxes: present, admission, cache: cache.inspect() };
       },
     },
@@ -38,5 +37,18 @@ export function apiRooms(
         return metrics.text();
       },
     },
+  };
+}
+
+/** What an operator may do to the cache. */
+function adminOf(cache: Builds["cache"]): Admin {
+  const { operator } = cache;
+  return {
+    clearBackoffs: () => cache.clearBackoffs(),
+    describe: (build) => operator.describe(build),
+    evict: (build) => operator.evict(build),
+    verify: (build, signal) => operator.verify(build, signal),
+    pin: (build) => operator.pin(build),
+    unpin: (build) => operator.unpin(build),
   };
 }

@@ -17,7 +17,6 @@ import { Metrics } from "./metrics.ts";
 import { enterPremises } from "./premises.ts";
 import { announce } from "./presence.ts";
 import { readVersion } from "./version.ts";
-import { wireNetworks } from "./wire-networks.ts";
 import { type Builds, endFormerSandboxes, type Ground, wireBuilds, wireSandboxes } from "./wiring.ts";
 
 export interface DaemonOptions {
@@ -63,17 +62,17 @@ export class Daemon implements AsyncDisposable {
       await claimAddress(boundHost, port);
       const certificate = await certificateOf(ground, ends);
       await endFormerSandboxes(ground, builds);
+      await builds.cache.settle();
       const wish = { when: "if needed", onProgress } as const;
       const host = await (template === "make"
         ? provideBase(ground, builds, wish, signal)
         : needBase(ground, builds));
       const apiKey = configuration.apiKey ?? (await readOrMakeApiKey(configuration.data, systemRandom));
       await builds.store.apiKeys.set("local", apiKey);
-      const networks = await wireNetworks(ground, ends, signal);
-      const sandboxes = await wireSandboxes(ground, builds, host, networks, ends);
+      const sandboxes = await wireSandboxes(ground, builds, host, ends);
       signal.throwIfAborted();
       const version = readVersion();
-      const rooms = apiRooms(ground, builds, sandboxes, networks);
+      const rooms = apiRooms(ground, builds, sandboxes);
       const listening = { ...rooms, boundHost, port, version, certificate };
       const api = ends.hold("api", await ApiServer.listen(listening));
       const { domain } = configuration;
@@ -91,6 +90,7 @@ export class Daemon implements AsyncDisposable {
   /** Makes the base template anew; nobody is served meanwhile. */
   static async buildBase(options: DaemonOptions, signal: AbortSignal): Promise<void> {
     const make = async (ground: Ground, builds: Builds, ends: EndsInOrder) => {
+      await builds.cache.settle();
       await provideBase(ground, builds, { when: "anew", onProgress: options.onProgress }, signal);
       await ends.end();
     };

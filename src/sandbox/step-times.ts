@@ -5,7 +5,6 @@ import type { Meter } from "../base/meter.ts";
 export type Step =
   | "lease"
   | "directories"
-  | "network"
   | "rootfs"
   | "export"
   | "overlay"

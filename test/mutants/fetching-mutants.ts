@@ -5,6 +5,7 @@ const leases = "src/cache/leases.test.ts";
 const badChunks = "src/cache/bad-chunks.test.ts";
 const chunkFile = "src/cache/chunk-file.test.ts";
 const closing = "src/cache/closing.test.ts";
+const diskFaults = "src/cache/disk-faults.test.ts";
 
 /** C1 to C9: how builds are fetched. */
 export const fetchingMutants: readonly Mutant[] = [
@@ -21,8 +22,8 @@ export const fetchingMutants: readonly Mutant[] = [
     promise: "C2",
     change: "a flight that failed stays in the map",
     file: "src/cache/flights.ts",
-    find: ".finally(() => this.#underWay.delete(key))",
-    replace: ".finally(() => {})",
+    find: "if (this.#underWay.get(key) === flight) this.#underWay.delete(key);",
+    replace: "void [key, flight];",
     test: fetching,
     title: "C2: a failed fetch is never kept",
   },
@@ -39,8 +40,8 @@ export const fetchingMutants: readonly Mutant[] = [
     promise: "C3",
     change: "an eviction does not wait until its files are gone",
     file: "src/cache/evictor.ts",
-    find: "if (entry.residence !== undefined) await entry.residence.remove(told);",
-    replace: "if (entry.residence !== undefined) void entry.residence.remove(told);",
+    find: "      await residence.remove(told);",
+    replace: "      void residence.remove(told);",
     test: leases,
     title: "C3: closing a residence never touches",
   },
@@ -57,8 +58,8 @@ export const fetchingMutants: readonly Mutant[] = [
     promise: "C4",
     change: "a dying flight sets the bit of what it was writing",
     file: "src/cache/chunk-file.ts",
-    find: "if (signal.aborted) this.#free(chunk);\n    signal.throwIfAborted();",
-    replace: "",
+    find: "      await this.#space.write(chunk, bytes);\n      signal.throwIfAborted();",
+    replace: "      await this.#space.write(chunk, bytes);",
     test: chunkFile,
     title: "C4: sets no bit",
   },
@@ -147,9 +148,36 @@ export const fetchingMutants: readonly Mutant[] = [
     promise: "C9",
     change: "descriptors are left when the cache is closed",
     file: "src/cache/template-cache.ts",
-    find: "for (const { residence } of this.#entries.values()) await residence?.close(reason);",
+    find: "for (const { residence } of this.#entries.values()) await residence.close(reason);",
     replace: "",
     test: closing,
     title: "C9: of the cache",
+  },
+  {
+    promise: "C4",
+    change: "a newcomer waits for a dying flight however long it hangs",
+    file: "src/cache/come-down.ts",
+    find: "const dyingMsMax = 100;",
+    replace: "const dyingMsMax = 1_000_000;",
+    test: diskFaults,
+    title: "C4: holds up a newcomer for 100 ms",
+  },
+  {
+    promise: "C4",
+    change: "two flights write one chunk at once",
+    file: "src/cache/chunk-file.ts",
+    find: "if (this.#writing.has(chunk)) throw",
+    replace: "if (chunk < 0) throw",
+    test: diskFaults,
+    title: "C4: holds up a newcomer for 100 ms",
+  },
+  {
+    promise: "C4",
+    change: "a dying flight gives its file the name",
+    file: "src/cache/whole-files.ts",
+    find: "signal.throwIfAborted();\n      await onDisk(target, this.#disk.rename",
+    replace: "await onDisk(target, this.#disk.rename",
+    test: diskFaults,
+    title: "C4: holds up a newcomer to a file",
   },
 ];

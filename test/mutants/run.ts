@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { fetchingMutants } from "./fetching-mutants.ts";
 import { keepingMutants } from "./keeping-mutants.ts";
+import { lendingMutants } from "./lending-mutants.ts";
 import type { Mutant } from "./mutant.ts";
 
 /**
@@ -26,7 +27,7 @@ interface Verdict {
 }
 
 const wanted = process.argv.slice(2);
-const chosen = [...fetchingMutants, ...keepingMutants].filter(
+const chosen = [...fetchingMutants, ...keepingMutants, ...lendingMutants].filter(
   ({ promise }) => wanted.length === 0 || wanted.includes(promise),
 );
 const waiting = [...chosen];

@@ -15,6 +15,9 @@ export class TestApi implements AsyncDisposable {
   readonly channel = new LoopbackChannel();
   readonly sandboxes = new FakeSandboxes(this.channel);
   readonly meter = new MemoryMeter();
+  /** What an operator sees of the node. */
+  report: object = { builds: [] };
+  readonly pinned = new Set<string>();
   readonly evicted: string[] = [];
   #server: ApiServer | undefined;
   #scheme = "http";
@@ -68,8 +71,15 @@ export class TestApi implements AsyncDisposable {
       sandboxes: this.sandboxes,
       templates: { list: async () => [template], get: findTemplate },
       keys: { allows: async (key) => key === testKey },
-      inspect: { report: async () => ({ builds: [] }) },
-      admin: { clearBackoffs: () => 3, evict: async (build) => this.evicted.push(build) > 0 },
+      inspect: { report: async () => this.report },
+      admin: {
+        clearBackoffs: () => 3,
+        evict: async (build) => this.evicted.push(build) > 0,
+        describe: (build) => ({ build, bytes: 7 }),
+        verify: async () => ({ chunks: 4, damaged: 1 }),
+        pin: async (build) => void this.pinned.add(build),
+        unpin: async (build) => void this.pinned.delete(build),
+      },
       exposition: { contentType: "text/plain", text: async () => "larder_up 1\n" },
       clock,
       logger: silentLogger,

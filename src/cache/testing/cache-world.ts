@@ -18,6 +18,8 @@ import {
   type PublishedOptions,
 } from "../../build/testing/published-build.ts";
 import { verified } from "../../build/verified.ts";
+import { realDisk } from "../disk.ts";
+import { FaultyDisk } from "./faulty-disk.ts";
 import { TemplateCache, type TemplateCacheOptions } from "../template-cache.ts";
 
 export const never = new AbortController().signal;
@@ -34,6 +36,8 @@ export class CacheWorld {
   readonly random = new SeededRandom(1);
   readonly meter = new MemoryMeter();
   readonly directory: string;
+  /** The real disk, with the faults that the test plans. */
+  readonly disk = new FaultyDisk(realDisk);
   /** Every request that reached the bucket. */
   readonly requests: Request[] = [];
   /** What becomes of the requests: replaced by the test. */
@@ -60,7 +64,14 @@ export class CacheWorld {
     return publishRandomBuild(this.bucket, this.random, options);
   }
 
-  open(options: Partial<TemplateCacheOptions> & { clock?: Clock } = {}): Promise<TemplateCache> {
+  /** A cache that is settled: what nobody leases may be evicted from the start. */
+  async open(options: Partial<TemplateCacheOptions> & { clock?: Clock } = {}): Promise<TemplateCache> {
+    const cache = await this.openUnsettled(options);
+    await cache.settle();
+    return cache;
+  }
+
+  openUnsettled(options: Partial<TemplateCacheOptions> & { clock?: Clock } = {}): Promise<TemplateCache> {
     const indexes = new IndexBook();
     const bucket = faulty(this.bucket, (method, args, call) => {
       const key = String(args[0]);
@@ -70,6 +81,7 @@ export class CacheWorld {
     const log = (facts: object, event: string) => void this.logged.push({ facts, event });
     return TemplateCache.open({
       directory: this.directory,
+      disk: this.disk,
       bytesMax: 2 ** 30,
       chunks: verified(bucketChunks(bucket, indexes), indexes, this.meter),
       objects: bucketObjects(bucket),
