@@ -30,7 +30,7 @@ const missing: readonly (readonly [
   ["volumes are", ["GET", "POST", "PUT", "PATCH", "DELETE"], ["/volumecontent/:id/*"]],
   ["secrets are", ["GET", "POST"], ["/secrets"]],
   ["secrets are", ["GET", "POST", "DELETE"], ["/secrets/:id"]],
-  ["teams are", ["GET"], ["/teams", "/teams/:id/metrics"]],
+  ["teams are", ["GET"], ["/teams", "/teams/:id/metrics", "/teams/:id/metrics/max"]],
   ["managing API keys is", ["GET", "POST"], ["/api-keys"]],
   ["managing API keys is", ["PATCH", "DELETE"], ["/api-keys/:id"]],
   ["managing access tokens is", ["POST"], ["/access-tokens"]],

@@ -12,7 +12,8 @@ export const createBody = z.strictObject({
   timeout: seconds.default(defaultTimeoutSeconds),
   metadata: stringMap.nullish(),
   envVars: environment.nullish(),
-  secure: z.boolean().default(true),
+  /** Whoever says nothing gets what the clients of that path expect. */
+  secure: z.boolean().optional(),
   allow_internet_access: z.boolean().nullish(),
   autoPause: z.boolean().nullish(),
   autoPauseMemory: z.boolean().nullish(),

@@ -35,9 +35,12 @@ const nothing = z.void();
 export const sandboxRoutes: FastifyPluginCallbackZod<SandboxRoutesOptions> = (app, options, done) => {
   const { sandboxes, domain } = options;
   for (const prefix of ["", "/v2"]) {
+    // The oldest clients know of no token, and the older ones ask for it in words.
+    const secured = prefix === "/v2";
     const created = { tags: ["sandboxes"], response: { 201: startedSandbox, default: errorBody } };
     app.post(`${prefix}/sandboxes`, { schema: { ...created, body: createBody } }, async (request, reply) => {
-      const view = await create(request.body, reply, options);
+      const { secure = secured || request.body.network?.allowPublicTraffic === false } = request.body;
+      const view = await create({ ...request.body, secure }, reply, options);
       return reply.code(201).send(toStarted(view, domain));
     });
 
@@ -87,7 +90,7 @@ export const sandboxRoutes: FastifyPluginCallbackZod<SandboxRoutesOptions> = (ap
 };
 
 async function create(
-  body: CreateBody,
+  body: CreateBody & { secure: boolean },
   reply: FastifyReply,
   options: SandboxRoutesOptions,
 ): Promise<SandboxView> {

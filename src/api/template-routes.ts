@@ -36,6 +36,9 @@ const listedTemplate = named.extend({
 const templateDetail = named.extend({ builds: z.array(build) });
 const alias = z.object({ templateID: z.string(), public: z.boolean() });
 
+/** The most that one page holds, and what it holds when nobody says. */
+const pageTemplatesMax = 100;
+
 /** What sandboxes can be started from. */
 export const templateRoutes: FastifyPluginCallbackZod<{ templates: TemplateService }> = (
   app,
@@ -49,6 +52,20 @@ export const templateRoutes: FastifyPluginCallbackZod<{ templates: TemplateServi
   app.get("/templates", { schema: list }, async (_request, reply) =>
     reply.send((await templates.list()).map(toListed)),
   );
+
+  const paged = querystring.extend({
+    limit: z.coerce.number().int().min(1).max(pageTemplatesMax).default(pageTemplatesMax),
+    nextToken: z.string().min(1).optional(),
+  });
+  app.get("/v2/templates", { schema: { ...list, querystring: paged } }, async (request, reply) => {
+    const { limit, nextToken = "" } = request.query;
+    // By id, which no template changes: a token stays good whatever comes and goes.
+    const all = [...(await templates.list())].sort((a, b) => (a.id < b.id ? -1 : 1));
+    const rest = all.filter(({ id }) => id > nextToken);
+    const page = rest.slice(0, limit);
+    if (rest.length > limit) void reply.header("x-next-token", page.at(-1)?.id ?? "");
+    return reply.send(page.map(toListed));
+  });
 
   const pages = z.strictObject({ limit: z.string().optional(), nextToken: z.string().optional() });
   const detail = {

@@ -32,7 +32,7 @@ export function sharedData(): string {
 
 /** A real daemon, started as its users start it. */
 export async function serve(env: Record<string, string> = {}, data = sharedData()): Promise<Served> {
-  const port = await freePort();
+  const port = Number(env["LARDER_PORT"] ?? (await freePort()));
   const all = { ...process.env, LARDER_DATA: data, LARDER_PORT: String(port), ...env };
   const child = spawn(process.execPath, [launcher, "up"], { env: all, stdio: ["ignore", "pipe", "pipe"] });
   let printed = "";
