@@ -6,7 +6,7 @@ import { MemoryMeter } from "../src/base/testing/memory-meter.ts";
 import { NbdWorkers } from "../src/nbd/worker/nbd-workers.ts";
 import { fileImage } from "../src/nbd/testing/file-image.ts";
 
-const [socket = "", file = "", threads = "1"] = process.argv.slice(2);
+const [socket = "", file = "", threads = "2"] = process.argv.slice(2);
 const descriptor = openSync(file, "r");
 const image = fileImage(descriptor, fstatSync(descriptor).size);
 const device = {

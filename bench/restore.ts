@@ -71,8 +71,9 @@ async function floor(build: string, vcpus: number, memoryBytes: number): Promise
   const steps = new StepTimes(clock, new MemoryMeter());
   const overlayDirectory = path.join(configuration.data, "overlays");
   const { kind: accelerator } = host.accelerator;
-  const options = { lease, accelerator, tscKhz: host.tscKhz, overlayDirectory, steps, random, logger, held };
-  const parts = await machineParts(order, { ...options, meter: new MemoryMeter() }, signal);
+  const { exports } = builds;
+  const options = { lease, exports, accelerator, tscKhz: host.tscKhz, overlayDirectory, steps, random, held };
+  const parts = await machineParts(order, options, signal);
   const started = performance.now();
   const machine = held.use(await restoreBare(parts.spec, host.machines.qemu, clock, signal));
   const secrets = { secret: parts.firstSecret, nextSecret: random.bytes(16) };

@@ -1,3 +1,5 @@
+import type { BlockDevice } from "./block-device.ts";
+
 /** A file of an image on this node, as any thread of this process may read it. */
 export interface SharedFile {
   /** Open for reading as long as the image is lent. */
@@ -29,6 +31,11 @@ export interface SharedImage {
 /** An image on loan. Its files stay open and unchanged until it is disposed of. */
 export interface LentImage extends Disposable {
   readonly image: SharedImage;
+}
+
+/** A device that can be read from other threads too. */
+export interface LendableDevice extends BlockDevice {
+  lend(readers: OtherReaders): LentImage;
 }
 
 /** Those who read lent images in other threads. */

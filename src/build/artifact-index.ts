@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { Failure } from "../base/failure.ts";
 import { blockBytes, chunkBytes, type ImageArtifact } from "./artifact.ts";
 import { decodeLayout, encodeLayout } from "./index-codec.ts";
+import type { SharedRuns } from "../base/shared-image.ts";
+import { sharedRuns, sharedZeros } from "./shared-runs.ts";
 import type { ImageEntry } from "./manifest.ts";
 
 /** A stretch of the device: where its bytes lie. Runs are in order, without gaps, and cover the device. */
@@ -62,6 +64,8 @@ export class ArtifactIndex {
   readonly layout: IndexLayout;
   readonly #runOffsets: Float64Array;
   readonly #packOffsets: Float64Array;
+  #sharedRuns: SharedRuns | undefined;
+  #sharedZeros: Int32Array | undefined;
 
   /** The layout must keep the rules of `checkLayout`. */
   constructor(layout: IndexLayout) {
@@ -119,6 +123,18 @@ export class ArtifactIndex {
   /** Bytes of the pack: the sum of all stored chunks. */
   get packBytes(): number {
     return this.#packOffsets[this.chunkCount] ?? 0;
+  }
+
+  /** The runs for other threads; files are numbered as `builds` lists them. Made once, for all who lend the image. */
+  get sharedRuns(): SharedRuns {
+    this.#sharedRuns ??= sharedRuns(this.layout.runs, this.builds(), this.deviceBytes);
+    return this.#sharedRuns;
+  }
+
+  /** Which chunks are zeros, for other threads. */
+  get sharedZeros(): Int32Array {
+    this.#sharedZeros ??= sharedZeros(this.layout.chunks);
+    return this.#sharedZeros;
   }
 
   chunk(index: number): ChunkPlace {

@@ -1,5 +1,5 @@
 import type { SharedRuns } from "../base/shared-image.ts";
-import type { Run } from "./artifact-index.ts";
+import type { Run, StoredChunk } from "./artifact-index.ts";
 
 /** Runs as plain numbers in shared memory. `builds` gives each file its number. */
 export function sharedRuns(runs: readonly Run[], builds: readonly string[], deviceBytes: number): SharedRuns {
@@ -16,4 +16,13 @@ export function sharedRuns(runs: readonly Run[], builds: readonly string[], devi
   }
   shared.offsets[runs.length] = deviceBytes;
   return shared;
+}
+
+/** One bit a chunk: it is zeros. */
+export function sharedZeros(chunks: readonly StoredChunk[]): Int32Array {
+  const zeros = new Int32Array(new SharedArrayBuffer(4 * Math.max(1, Math.ceil(chunks.length / 32))));
+  for (const [i, chunk] of chunks.entries()) {
+    if (chunk === null) zeros[i >> 5] = (zeros[i >> 5] ?? 0) | (1 << (i & 31));
+  }
+  return zeros;
 }

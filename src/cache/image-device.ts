@@ -1,5 +1,6 @@
 import { Failure } from "../base/failure.ts";
-import type { BlockDevice, Extent } from "../base/block-device.ts";
+import type { Extent } from "../base/block-device.ts";
+import type { LendableDevice, LentImage, OtherReaders } from "../base/shared-image.ts";
 import { chunkBytes } from "../build/artifact.ts";
 import type { ArtifactIndex, Piece } from "../build/artifact-index.ts";
 import type { OpenImage } from "./residence.ts";
@@ -14,7 +15,7 @@ export type During = <T>(read: (signal: AbortSignal) => Promise<T>, signal: Abor
  * An image as a block device: the index says which build holds each piece, the shelves of those builds give it,
  * and what is missing is fetched when it is read.
  */
-export class ImageDevice implements BlockDevice {
+export class ImageDevice implements LendableDevice {
   readonly bytes: number;
   readonly #index: ArtifactIndex;
   readonly #imageOf: (build: string) => OpenImage;
@@ -68,6 +69,26 @@ export class ImageDevice implements BlockDevice {
       else extents.push({ bytes: piece.length, zero });
     }
     return extents;
+  }
+
+  /** Lays the image open to other threads. The lease ends only after it was given back (C15). */
+  lend(readers: OtherReaders): LentImage {
+    this.#checkOpen();
+    const index = this.#index;
+    const files = index.builds().map((build) => this.#imageOf(build).file);
+    const joined = files.map((file) => file.readers.join(() => readers.passed()));
+    const back = Promise.withResolvers<void>();
+    void this.#during(() => back.promise, new AbortController().signal);
+    const shared = files.map(({ descriptor, present, index: { sharedZeros: zero } }) => {
+      return { descriptor, chunkBytes, present: present.words, zero };
+    });
+    return {
+      image: { bytes: this.bytes, runs: index.sharedRuns, files: shared },
+      [Symbol.dispose]: () => {
+        for (const each of joined) each[Symbol.dispose]();
+        back.resolve();
+      },
+    };
   }
 
   #pieces(offset: number, length: number): Piece[] {

@@ -1,5 +1,5 @@
-import type { BlockDevice } from "../base/block-device.ts";
 import { Failure } from "../base/failure.ts";
+import type { LendableDevice } from "../base/shared-image.ts";
 import { type Artifact, type FileArtifact, type ImageArtifact, imageArtifacts } from "../build/artifact.ts";
 import type { ArtifactIndex } from "../build/artifact-index.ts";
 import { artifactsOf, type InputName, type Manifest } from "../build/manifest.ts";
@@ -17,7 +17,7 @@ export interface Lease extends AsyncDisposable {
   /** Opens all that the manifest names, together; the first to fail for good ends the wait (C5). */
   openAll(signal: AbortSignal): Promise<void>;
   /** An opened image as a device whose missing chunks are fetched when read. */
-  image(artifact: ImageArtifact): BlockDevice;
+  image(artifact: ImageArtifact): LendableDevice;
   /** The map of an opened image. */
   index(artifact: ImageArtifact): ArtifactIndex;
   /** Path of a small file, verified. */
@@ -115,7 +115,7 @@ export class HeldLease implements Lease {
     }
   }
 
-  image(artifact: ImageArtifact): BlockDevice {
+  image(artifact: ImageArtifact): LendableDevice {
     this.#checkHeld();
     const { index } = this.residence.image(artifact);
     const images = new Map<string, OpenImage>();

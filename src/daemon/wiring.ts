@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { availableParallelism } from "node:os";
 import path from "node:path";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
@@ -18,6 +19,7 @@ import { retried } from "../build/retried.ts";
 import { fetchRetries } from "../build/retry.ts";
 import { verified } from "../build/verified.ts";
 import { TemplateCache } from "../cache/template-cache.ts";
+import { NbdWorkers } from "../nbd/worker/nbd-workers.ts";
 import { ChildBuilds } from "../sandbox/child-builds.ts";
 import { endLeftovers } from "../sandbox/leftovers.ts";
 import type { Remains } from "../sandbox/launcher.ts";
@@ -47,6 +49,8 @@ export interface Builds {
   readonly store: Store;
   readonly bucket: Bucket;
   readonly cache: TemplateCache;
+  /** Where their disks are offered to machines. */
+  readonly exports: NbdWorkers;
 }
 
 /** The version of the agent's protocol that clients are told. */
@@ -74,7 +78,9 @@ export async function wireBuilds(ground: Ground, ends: EndsInOrder, signal: Abor
   const objects = impatientObjects(bucketObjects(bucket), { clock, stallMsMax });
   const sources = { chunks, objects, indexes };
   const cache = await TemplateCache.open({ ...shelf, ...sources, clock, random, logger, meter });
-  return { store, bucket, cache: ends.hold("cache", cache) };
+  ends.hold("cache", cache);
+  const exports = new NbdWorkers({ threads: exportThreads(), clock, logger, meter });
+  return { store, bucket, cache, exports: ends.hold("disk exports", exports) };
 }
 
 /** Read aloud: again if the failure says so; so many at a time; from a bucket that answers; never unverified. */
@@ -91,12 +97,12 @@ function chunksFrom(
 /** How a machine is made of a build: for sandboxes, and to prove a template. */
 export function wireLauncher(
   { configuration, clock, random, logger, metrics: meter }: Ground,
-  { cache: builds }: Builds,
+  { cache: builds, exports }: Builds,
   { machines, tscKhz, accelerator }: Host,
 ): MachineLauncher {
   const overlayDirectory = path.join(configuration.data, "overlays");
   return new MachineLauncher({
-    ...{ builds, host: machines, accelerator: accelerator.kind, tscKhz, overlayDirectory },
+    ...{ builds, exports, host: machines, accelerator: accelerator.kind, tscKhz, overlayDirectory },
     ...{ clock, random, logger, meter },
   });
 }
@@ -135,6 +141,7 @@ export async function wireSandboxes(
   const { data, sandboxesMax, memoryBytesMax, restoresMax, waitingMax } = configuration;
   const { store } = builds;
   const launcher = wireLauncher(ground, builds, host);
+  builds.exports.start();
   const snapshots = await wireChildBuilds(ground, builds, ends);
   const sandboxes = new Sandboxes({
     ...{ store, launcher, snapshots, ...placesOf(ground), agentVersion, host: shapeOf(host) },
@@ -145,6 +152,11 @@ export async function wireSandboxes(
   ends.hold("sandboxes", sandboxes);
   await sandboxes.recall();
   return sandboxes;
+}
+
+/** Enough that one slow page of the disk does not hold up everybody; more brought nothing. */
+function exportThreads(): number {
+  return Math.max(2, Math.min(4, availableParallelism() >> 1));
 }
 
 function placesOf({ configuration, premises }: Ground) {

@@ -1,4 +1,4 @@
-import type { BlockDevice } from "../base/block-device.ts";
+import type { LendableDevice } from "../base/shared-image.ts";
 import type { FileArtifact, ImageArtifact } from "../build/artifact.ts";
 import type { ArtifactIndex } from "../build/artifact-index.ts";
 import type { InputName, Manifest } from "../build/manifest.ts";
@@ -18,7 +18,7 @@ export interface BuildLease extends AsyncDisposable {
   /** Makes an image ready to be read. */
   open(artifact: ImageArtifact, signal: AbortSignal): Promise<void>;
   /** A device whose missing chunks are fetched when they are read. */
-  image(artifact: ImageArtifact): BlockDevice;
+  image(artifact: ImageArtifact): LendableDevice;
   /** The map of an image that was made ready. */
   index(artifact: ImageArtifact): ArtifactIndex;
   /** Paths of whole, verified files. */

@@ -8,6 +8,7 @@ import type { Meter } from "../base/meter.ts";
 import type { Random } from "../base/random.ts";
 import { Failure } from "../base/failure.ts";
 import { together } from "../base/together.ts";
+import type { DiskExports } from "../nbd/disk-exports.ts";
 import type { MachineHost } from "../machine/confinement.ts";
 import { Machine } from "../machine/machine.ts";
 import { machineShape } from "../machine/machine-shape.ts";
@@ -27,6 +28,8 @@ import { writeMemory } from "./write-memory.ts";
 
 export interface LaunchOptions {
   readonly builds: BuildSource;
+  /** Offers the disks. */
+  readonly exports: DiskExports;
   readonly host: MachineHost;
   readonly accelerator: MachineSpec["accelerator"];
   /** Of the host; needed to boot under emulation. */

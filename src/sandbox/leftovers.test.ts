@@ -11,6 +11,7 @@ import { silentLogger } from "../base/logger.ts";
 import { silentMeter } from "../base/meter.ts";
 import { systemRandom } from "../base/random.ts";
 import { startTimeOf } from "../base/processes.ts";
+import { MainThreadExports } from "../nbd/main-thread-exports.ts";
 import { Store } from "../store/store.ts";
 import { sandboxRecord } from "../store/testing/sample-records.ts";
 import { endLeftovers } from "./leftovers.ts";
@@ -94,6 +95,7 @@ describe("endLeftovers", () => {
 function launcher(): MachineLauncher {
   return new MachineLauncher({
     builds: { acquire: () => Promise.reject(new Failure("internal", "nothing is launched here")) },
+    exports: new MainThreadExports({ logger: silentLogger, meter: silentMeter }),
     host: {
       qemu: { binary: "", version: "", dataDirectories: [], libraryDirectories: [] },
       libraries: [],

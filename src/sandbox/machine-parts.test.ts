@@ -10,6 +10,7 @@ import { silentLogger } from "../base/logger.ts";
 import { systemRandom } from "../base/random.ts";
 import { assertNothingLeft, takeCensus } from "../base/testing/census.ts";
 import { MemoryMeter } from "../base/testing/memory-meter.ts";
+import { MainThreadExports } from "../nbd/main-thread-exports.ts";
 import type { LaunchOrder } from "./launcher.ts";
 import { type MachineParts, machineParts } from "./machine-parts.ts";
 import { exportSocket, makePlaces, removePlaces } from "./places.ts";
@@ -47,8 +48,7 @@ describe("machineParts", () => {
     await writeFile(path.join(root, "empty-1048576.qcow2"), "QFI");
     const steps = new StepTimes(systemClock, meter);
     const common = {
-      logger: silentLogger,
-      meter,
+      exports: new MainThreadExports({ logger: silentLogger, meter }),
       accelerator: "tcg",
       tscKhz: 2_000_000,
       overlayDirectory: root,

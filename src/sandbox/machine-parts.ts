@@ -1,14 +1,12 @@
 import { readFile, truncate, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { Failure } from "../base/failure.ts";
-import type { Logger } from "../base/logger.ts";
-import type { Meter } from "../base/meter.ts";
 import type { Random } from "../base/random.ts";
 import { together } from "../base/together.ts";
 import { secretBytes } from "../agent/protocol/preamble.ts";
 import type { MachineSpec } from "../machine/machine-spec.ts";
 import { createOverlay } from "../machine/overlay.ts";
-import { NbdExport } from "../nbd/nbd-export.ts";
+import type { DiskExports } from "../nbd/disk-exports.ts";
 import type { BuildLease, MemoryParts } from "./build-source.ts";
 import type { LaunchOrder } from "./launcher.ts";
 import { type Metafile, parseMetafile } from "./metafile.ts";
@@ -18,6 +16,7 @@ import { WatchedDevice } from "./watched-device.ts";
 
 export interface PartsOptions {
   readonly lease: BuildLease;
+  readonly exports: DiskExports;
   readonly accelerator: MachineSpec["accelerator"];
   /** Of the host; needed to boot under emulation. */
   readonly tscKhz: number;
@@ -25,8 +24,6 @@ export interface PartsOptions {
   readonly overlayDirectory: string;
   readonly steps: StepTimes;
   readonly random: Random;
-  readonly logger: Logger;
-  readonly meter: Meter;
   /** Gets what has to be given back. */
   readonly held: AsyncDisposableStack;
 }
@@ -94,14 +91,16 @@ export async function machineParts(
 
 async function exportDisk(
   order: LaunchOrder,
-  { lease, steps, held, logger, meter }: PartsOptions,
+  { lease, exports, steps, held }: PartsOptions,
   signal: AbortSignal,
 ): Promise<WatchedDevice> {
   await steps.measure("rootfs", () => lease.open("rootfs", signal));
-  const disk = new WatchedDevice(lease.image("rootfs"));
+  const device = lease.image("rootfs");
+  const disk = new WatchedDevice(device);
+  const { image } = held.use(device.lend(exports));
   const socket = exportSocket(order);
   await steps.measure("export", async () => {
-    const nbdExport = await NbdExport.listen({ path: socket, device: disk, mode: 0o600, logger, meter });
+    const nbdExport = await exports.listen({ path: socket, device: disk, image, mode: 0o600 });
     held.defer(() => {
       // Its only client is gone by then: what is still being read for it is of no use to anybody.
       nbdExport.destroy(new Failure("cancelled", "the machine has ended"));

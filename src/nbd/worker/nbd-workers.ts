@@ -23,15 +23,20 @@ const countsEveryMs = 1000;
 export class NbdWorkers implements DiskExports, AsyncDisposable {
   readonly #o: NbdWorkersOptions;
   readonly #clock: Clock;
-  readonly #threads: readonly NbdThread[];
+  #threads: readonly NbdThread[] = [];
   readonly #exports = new Map<number, WorkerExport>();
   #nextExport = 0;
-  #counting: Disposable;
+  #counting: Disposable | undefined;
 
   constructor(options: NbdWorkersOptions) {
     this.#o = options;
     this.#clock = options.clock ?? systemClock;
-    this.#threads = Array.from({ length: options.threads }, (_, number) => this.#thread(number));
+  }
+
+  /** Starts the threads, unless they are there: else the first `listen` does. */
+  start(): void {
+    if (this.#threads.length > 0) return;
+    this.#threads = Array.from({ length: this.#o.threads }, (_, number) => this.#thread(number));
     this.#counting = this.#countLater();
   }
 
@@ -42,14 +47,12 @@ export class NbdWorkers implements DiskExports, AsyncDisposable {
     const clock = this.#clock;
     const limits = { ...defaultLimits, ...this.#o.limits };
     if (image === undefined) return NbdExport.listen({ ...options, logger, meter, limits, clock });
+    this.start();
     const id = this.#nextExport++;
     const onClosed = () => void this.#exports.delete(id);
-    const made = await WorkerExport.listen({
-      ...{ ...options, image, id, limits, threads: this.#threads, logger },
-      onClosed,
-      onMade: (made) => this.#exports.set(id, made),
-    });
-    return made;
+    const onMade = (made: WorkerExport) => void this.#exports.set(id, made);
+    const threads = this.#threads;
+    return WorkerExport.listen({ ...options, image, id, limits, threads, logger, onMade, onClosed });
   }
 
   async passed(): Promise<void> {
@@ -63,7 +66,7 @@ export class NbdWorkers implements DiskExports, AsyncDisposable {
 
   /** Closes what is still being offered, and ends the threads. */
   async close(): Promise<void> {
-    this.#counting[Symbol.dispose]();
+    this.#counting?.[Symbol.dispose]();
     await Promise.all([...this.#exports.values()].map((each) => each.close()));
     await Promise.all(this.#threads.map((thread) => thread.end()));
     this.tellCounts();

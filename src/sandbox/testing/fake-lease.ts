@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import type { BlockDevice } from "../../base/block-device.ts";
 import type { Failure } from "../../base/failure.ts";
+import type { LendableDevice, SharedImage } from "../../base/shared-image.ts";
 import type { Manifest } from "../../build/manifest.ts";
 import { ArtifactIndex } from "../../build/artifact-index.ts";
 import type { BuildLease, MemoryParts } from "../build-source.ts";
@@ -17,6 +17,8 @@ const emptyIndex = new ArtifactIndex({
   runs: [{ offset: 0, length: 2 ** 20, build: null, storageOffset: 0 }],
   chunks: [],
 });
+
+const zeros: SharedImage = { bytes: 2 ** 20, runs: emptyIndex.sharedRuns, files: [] };
 
 /** A build of 1 MiB of zeros, whose parts can be made to fail. */
 export class FakeLease implements BuildLease {
@@ -42,12 +44,13 @@ export class FakeLease implements BuildLease {
     this.#fail(artifact);
   }
 
-  image(): BlockDevice {
+  image(): LendableDevice {
     return {
       bytes: 2 ** 20,
       readNow: (_offset, into) => into.fill(0) !== undefined,
       read: async (_offset, into) => void into.fill(0),
       extents: (_offset, bytes) => [{ bytes, zero: true }],
+      lend: () => ({ image: zeros, [Symbol.dispose]: () => {} }),
     };
   }
 
