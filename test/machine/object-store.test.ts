@@ -1,18 +1,21 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { CreateBucketCommand, ListMultipartUploadsCommand, S3Client } from "@aws-sdk/client-s3";
+import { Sandbox } from "e2b";
 import { systemClock as clock } from "../../src/base/clock.ts";
 import { Failure } from "../../src/base/failure.ts";
 import { systemRandom as random } from "../../src/base/random.ts";
 import { MemoryMeter } from "../../src/base/testing/memory-meter.ts";
-import type { Bucket } from "../../src/bucket/bucket.ts";
+import type { Bucket, ObjectInfo } from "../../src/bucket/bucket.ts";
+import { DirectoryBucket } from "../../src/bucket/directory-bucket.ts";
 import { describeBucket } from "../../src/bucket/testing/bucket-contract.ts";
 import { FaultProxy, type HttpFault } from "../../src/bucket/testing/fault-proxy.ts";
 import { openFakeBucket } from "../../src/bucket/testing/open-fake-bucket.ts";
+import { serve, sharedData } from "./testing/served.ts";
 import { type S3Server, startS3Server } from "./testing/s3-server.ts";
 
 const never = new AbortController().signal;
@@ -110,6 +113,38 @@ describe("A real S3 server", () => {
     assert.match(error.message, /SignatureDoesNotMatch.*check the credentials/);
   });
 
+  it("lends a daemon the template that was published to it, through a network that misbehaves", async () => {
+    await using data = await ownData();
+    await using proxy = await FaultProxy.start(server.url);
+    await using bucket = openFakeBucket({
+      ...{ speaks: "s3", url: server.url, prefix: "published", clock, random, meter: new MemoryMeter() },
+    });
+    await using published = new DirectoryBucket(path.join(sharedData(), "bucket"));
+    await copyAll(published, path.join(sharedData(), "bucket"), bucket);
+    let asked = 0;
+    proxy.plan = ({ method }) => {
+      if (method !== "GET" || asked++ % 9 !== 4) return undefined;
+      return asked % 2 === 0
+        ? { kind: "reset", afterBytes: 50_000 }
+        : { kind: "answer", status: 503, body: "" };
+    };
+    const env = {
+      LARDER_BUCKET: `s3://templates/published?endpoint=${proxy.url}&region=us-east-1`,
+      AWS_ACCESS_KEY_ID: server.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: server.secretAccessKey,
+    };
+    await using served = await serve(env, data.directory);
+    const sandbox = await Sandbox.create({ ...served.sdk, requestTimeoutMs: 200_000 });
+    const { stdout } = await sandbox.commands.run("cat /etc/debian_version && echo from afar");
+    assert.match(stdout, /from afar/);
+    await sandbox.kill();
+    assert.ok((await served.metric("larder_fetched_bytes_total")) > mebibyte);
+    assert.ok((await served.metric("larder_bucket_retries_total")) > 0);
+    const { stdout: settings } = await served.larder("config", "--json");
+    for (const text of [served.printed(), settings])
+      assert.ok(!text.includes(server.secretAccessKey) && !text.includes("Signature="));
+  });
+
   async function uploads(): Promise<string[]> {
     const { Uploads = [] } = await sdk.send(new ListMultipartUploadsCommand({ Bucket: "templates" }));
     return Uploads.map(({ Key }) => Key ?? "");
@@ -120,6 +155,24 @@ async function digestOf(bucket: Bucket, key: string): Promise<string> {
   const sum = createHash("sha256");
   for await (const piece of bucket.read(key, undefined, never)) sum.update(piece);
   return sum.digest("hex");
+}
+
+/** Puts all objects of a directory that is a bucket, each manifest after what it tells of, as publishing does. */
+async function copyAll(from: DirectoryBucket, root: string, to: Bucket): Promise<void> {
+  const { objects, next } = await from.list("", {}, never);
+  assert.equal(next, undefined);
+  const last = ({ key }: ObjectInfo) => (key.endsWith("manifest.json") ? 1 : 0);
+  for (const { bytes, key } of objects.toSorted((a, b) => last(a) - last(b)))
+    await to.put(key, { path: path.join(root, key), bytes }, { ifNoneMatch: "*" }, never);
+}
+
+/** A data directory that knows the templates of the shared one, and has nothing of them. */
+async function ownData() {
+  const directory = await mkdtemp("/var/tmp/larder-s3-data-");
+  for (const name of await readdir(sharedData()))
+    if (name.startsWith("larder.db"))
+      await copyFile(path.join(sharedData(), name), path.join(directory, name));
+  return { directory, [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }) };
 }
 
 /** A file of random bytes. */

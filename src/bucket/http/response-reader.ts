@@ -55,6 +55,7 @@ export class ResponseReader {
   #readyBytes = 0;
   #stopped = false;
   #waiting: PromiseWithResolvers<Uint8Array | undefined> | undefined;
+  #waitingSince = 0;
   #timer: Disposable | undefined;
   #failure: Error | undefined;
 
@@ -87,7 +88,7 @@ export class ResponseReader {
 
   /** So many bytes came to where `room` said. False: read no more until `onRoom`. */
   filled(bytes: number, place: Uint8Array): boolean {
-    const piece = place.subarray(0, bytes);
+    const piece = bytes === place.length ? place : place.subarray(0, bytes);
     try {
       if (this.#state === "head") this.#takeHead(bytes);
       else if (this.#state === "body") this.#takeBody(piece, place.buffer === this.#slab?.buffer);
@@ -113,6 +114,7 @@ export class ResponseReader {
     this.#failure = error;
     this.#answered.reject(error);
     this.#settle()?.reject(error);
+    this.#unwatch();
   }
 
   /** The next bytes of the body, the reader's own; undefined after the last ones. One caller at a time. */
@@ -130,13 +132,26 @@ export class ResponseReader {
     if (this.#state === "end") return undefined;
     const waiting = Promise.withResolvers<Uint8Array | undefined>();
     this.#waiting = waiting;
+    this.#waitingSince = this.#options.clock.monotonic();
+    this.#timer ??= this.#watch(this.#options.stallMsMax);
+    return waiting.promise;
+  }
+
+  /** One timer watches over many waits: it looks when the present one began, and comes back when that may be over. */
+  #watch(ms: number): Disposable {
     const { clock, onStall, stallMsMax } = this.#options;
-    this.#timer = clock.after(stallMsMax, () => {
+    return clock.after(ms, () => {
+      this.#timer = undefined;
+      if (this.#waiting === undefined) return;
+      const left = this.#waitingSince + stallMsMax - clock.monotonic();
+      if (left > 0) {
+        this.#timer = this.#watch(left);
+        return;
+      }
       const failure = new Failure("unavailable", `the answer stalled for ${stallMsMax} ms`);
       this.fail(failure);
       onStall(failure);
     });
-    return waiting.promise;
   }
 
   #takeHead(bytes: number): void {
@@ -196,14 +211,18 @@ export class ResponseReader {
     this.#state = "end";
     this.#slab = undefined;
     this.#settle()?.resolve(undefined);
+    this.#unwatch();
     this.#options.onEnd(this.#keepsAlive && !this.#untilClose);
+  }
+
+  #unwatch(): void {
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
   }
 
   #settle(): PromiseWithResolvers<Uint8Array | undefined> | undefined {
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    this.#timer?.[Symbol.dispose]();
-    this.#timer = undefined;
     return waiting;
   }
 }

@@ -2,6 +2,7 @@ import { Failure } from "../../base/failure.ts";
 import type { ByteRange } from "../bucket.ts";
 import type { Header } from "../http/http-message.ts";
 import type { HttpResponse } from "../http/http-response.ts";
+import { checkKey } from "../object-key.ts";
 import type { Retries } from "./retries.ts";
 import type { StoreClient } from "./store-client.ts";
 
@@ -28,6 +29,8 @@ export async function* readObject(
   range: ByteRange | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
+  checkKey(key);
+  signal.throwIfAborted();
   const begin = range?.offset ?? 0;
   const reading: Reading = {
     next: begin,
@@ -40,11 +43,15 @@ export async function* readObject(
     try {
       using response = await openPart(client, key, reading, signal);
       if (response === undefined) return;
-      for await (const piece of piecesOf(response, key, reading)) {
+      for (let piece = await response.next(); piece !== undefined; piece = await response.next()) {
         signal.throwIfAborted();
         good += piece.length;
+        reading.next += piece.length;
+        if (reading.next > (reading.end ?? 0))
+          throw new Failure("corrupt", `more came of ${key} than it has`);
         yield piece;
       }
+      if (reading.next !== reading.end) throw new Failure("corrupt", `${key} ended too early`);
       tries.succeeded();
     } catch (error) {
       if (good >= goodPartBytes) tries.succeeded();
@@ -101,16 +108,6 @@ function takeHead({ headers, status }: HttpResponse, key: string, reading: Readi
   if (last !== reading.end - 1 || (length !== undefined && Number(length) !== reading.end - first))
     throw wrongRange(key);
   reading.etag ??= headers.get("etag");
-}
-
-async function* piecesOf(response: HttpResponse, key: string, reading: Reading): AsyncGenerator<Uint8Array> {
-  const end = reading.end ?? 0;
-  for (let piece = await response.next(); piece !== undefined; piece = await response.next()) {
-    reading.next += piece.length;
-    if (reading.next > end) throw new Failure("corrupt", `more came of ${key} than it has`);
-    yield piece;
-  }
-  if (reading.next !== end) throw new Failure("corrupt", `${key} ended too early`);
 }
 
 function wrongRange(key: string): Failure {

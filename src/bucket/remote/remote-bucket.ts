@@ -53,13 +53,15 @@ export class RemoteBucket implements Bucket {
     return { key, bytes, etag };
   }
 
-  async *read(key: string, range: ByteRange | undefined, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    checkKey(key);
-    signal.throwIfAborted();
+  read(key: string, range: ByteRange | undefined, signal: AbortSignal): AsyncIterable<Uint8Array> {
     const { client, retries } = this.#options;
     // There is no way to ask for a range without bytes.
-    if (range?.length === 0) checkRange(range, (await this.head(key, signal)).bytes, key);
-    else yield* readObject(client, retries, key, range, signal);
+    if (range?.length === 0) return this.#readNothing(key, range, signal);
+    return readObject(client, retries, key, range, signal);
+  }
+
+  async *#readNothing(key: string, range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    checkRange(range, (await this.head(key, signal)).bytes, key);
   }
 
   async put(key: string, body: Uint8Array | PutFile, options: PutOptions, signal: AbortSignal) {

@@ -7,6 +7,7 @@ import {
   type ServerResponse,
 } from "node:http";
 import type { AddressInfo } from "node:net";
+import { pipeline } from "node:stream/promises";
 
 /** What becomes of one exchange. Bytes are counted from the beginning of the body of the answer. */
 export type HttpFault =
@@ -78,14 +79,18 @@ export class FaultProxy {
     const onward = forward({ hostname, port, method, path: url, headers, agent: false });
     onward.end(body);
     const [answer] = (await once(onward, "response")) as [IncomingMessage];
-    const bytes = Buffer.concat(await Array.fromAsync(answer as AsyncIterable<Buffer>));
+    if (fault === undefined) return await pass(answer, response);
+    const enough = fault.kind === "reset" || fault.kind === "stall" ? fault.afterBytes : Infinity;
+    const bytes = await firstBytes(answer, enough);
     await this.#answer(response, answer, bytes, fault);
   }
 
   async #answer(response: ServerResponse, answer: IncomingMessage, bytes: Buffer, fault?: HttpFault) {
     const { connection: _, "transfer-encoding": __, ...headers } = answer.headers;
     const isHead = response.req.method === "HEAD" || answer.statusCode === 204;
-    const length = isHead ? answer.headers["content-length"] : bytes.length;
+    // Of a body that is broken off only the beginning is here: the head says what it would have been.
+    const isPart = fault?.kind === "reset" || fault?.kind === "stall";
+    const length = isHead || isPart ? answer.headers["content-length"] : bytes.length;
     const usual = { ...headers, ...(length === undefined ? {} : { "content-length": length }) };
     const begin = (more: Readonly<Record<string, string | number | undefined>> = {}) => {
       const all = Object.entries({ ...usual, ...more }).filter(([, value]) => value !== undefined);
@@ -124,4 +129,22 @@ export class FaultProxy {
         return void begin().end(isHead ? undefined : bytes);
     }
   }
+}
+
+async function pass(answer: IncomingMessage, response: ServerResponse): Promise<void> {
+  response.writeHead(answer.statusCode ?? 500, answer.headers);
+  response.on("close", () => answer.destroy());
+  await pipeline(answer, response).catch(() => response.destroy());
+}
+
+/** The first bytes of a body: as many as are wanted and perhaps some more; the others are not waited for. */
+async function firstBytes(answer: IncomingMessage, bytes: number): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let have = 0;
+  for await (const piece of answer as AsyncIterable<Buffer>) {
+    pieces.push(piece);
+    have += piece.length;
+    if (have > bytes) break;
+  }
+  return Buffer.concat(pieces);
 }
