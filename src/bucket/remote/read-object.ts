@@ -3,6 +3,8 @@ import type { ByteRange } from "../bucket.ts";
 import type { Header } from "../http/http-message.ts";
 import type { HttpResponse } from "../http/http-response.ts";
 import { checkKey } from "../object-key.ts";
+import { checkRange } from "../object-range.ts";
+import { lookAt } from "./look-at.ts";
 import type { Retries } from "./retries.ts";
 import type { StoreClient } from "./store-client.ts";
 
@@ -31,6 +33,11 @@ export async function* readObject(
 ): AsyncGenerator<Uint8Array> {
   checkKey(key);
   signal.throwIfAborted();
+  if (range?.length === 0) {
+    // There is no way to ask for a range without bytes.
+    const { bytes } = await retries.run(() => lookAt(client, key, signal), signal);
+    return checkRange(range, bytes, key);
+  }
   const begin = range?.offset ?? 0;
   const reading: Reading = {
     next: begin,

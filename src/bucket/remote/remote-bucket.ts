@@ -12,7 +12,6 @@ import {
 } from "../bucket.ts";
 import type { HttpClient } from "../http/http-client.ts";
 import { checkKey, checkPrefix } from "../object-key.ts";
-import { checkRange } from "../object-range.ts";
 import type { BucketLocation } from "./bucket-location.ts";
 import { listObjects } from "./list-objects.ts";
 import { lookAt } from "./look-at.ts";
@@ -55,13 +54,7 @@ export class RemoteBucket implements Bucket {
 
   read(key: string, range: ByteRange | undefined, signal: AbortSignal): AsyncIterable<Uint8Array> {
     const { client, retries } = this.#options;
-    // There is no way to ask for a range without bytes.
-    if (range?.length === 0) return this.#readNothing(key, range, signal);
     return readObject(client, retries, key, range, signal);
-  }
-
-  async *#readNothing(key: string, range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    checkRange(range, (await this.head(key, signal)).bytes, key);
   }
 
   async put(key: string, body: Uint8Array | PutFile, options: PutOptions, signal: AbortSignal) {
