@@ -16,6 +16,7 @@ import { readConfiguration } from "../src/daemon/configuration.ts";
 import { EndsInOrder } from "../src/daemon/ends-in-order.ts";
 import { Metrics } from "../src/daemon/metrics.ts";
 import { enterPremises } from "../src/daemon/premises.ts";
+import { wireNetworks } from "../src/daemon/wire-networks.ts";
 import { wireBuilds, wireSandboxes } from "../src/daemon/wiring.ts";
 import type { LaunchOrder } from "../src/sandbox/launcher.ts";
 import { machineParts } from "../src/sandbox/machine-parts.ts";
@@ -34,7 +35,8 @@ const metrics = Object.assign(new Metrics(() => {}), { observe: meter.observe.bi
 const ground = { configuration, premises, clock, random, logger, metrics };
 const builds = await wireBuilds(ground, ends, signal);
 const host = await needBase(ground, builds);
-const sandboxes = await wireSandboxes(ground, builds, host, ends);
+const networks = await wireNetworks(ground, ends, signal);
+const sandboxes = await wireSandboxes(ground, builds, host, networks, ends);
 const request = {
   template: "base",
   timeoutMs: 60_000,
@@ -60,6 +62,7 @@ async function floor(build: string, vcpus: number, memoryBytes: number): Promise
   const id = `floor${randomUUID().slice(0, 8)}`;
   const order: LaunchOrder = {
     ...{ id, build, how: "restore", vcpus, memoryBytes, envs: {}, accessToken: undefined, uid: undefined },
+    allowInternet: false,
     directory: path.join(configuration.data, "sandboxes", id),
     socketDirectory: path.join(premises.runDirectory, id),
     onProcess: () => {},

@@ -12,6 +12,9 @@ const runtime = [
   { name: "e2fsprogs", brings: ["mke2fs", "debugfs"] },
   { name: "qemu-utils", brings: ["qemu-img"] },
   { name: "util-linux", brings: ["setpriv", "flock", "unshare"] },
+  { name: "passt", brings: ["pasta"] },
+  { name: "nftables", brings: ["nft"] },
+  { name: "iproute2", brings: ["ip"] },
   { name: "debian-archive-keyring", brings: ["/usr/share/keyrings/debian-archive-keyring.gpg"] },
 ];
 const unprivileged = [{ name: "uidmap", brings: ["newuidmap"] }];

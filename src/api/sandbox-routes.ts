@@ -116,9 +116,6 @@ async function create(
   };
   if (client.aborted) forget();
   else client.addEventListener("abort", forget, { once: true });
-  if (request.allowInternet) {
-    logger.info({ sandbox: view.id }, "internet access was asked for: guests have no network yet");
-  }
   return view;
 }
 

@@ -47,10 +47,16 @@ export async function findByArgument(marker: string): Promise<ProcessIdentity[]>
   const found: ProcessIdentity[] = [];
   for (const name of await readdir("/proc")) {
     if (!/^\d+$/.test(name) || Number(name) === process.pid) continue;
-    const line = await readFile(`/proc/${name}/cmdline`, "latin1").catch(() => "");
-    if (!line.split("\0").includes(marker)) continue;
-    const startTime = startTimeOf(Number(name));
-    if (startTime !== undefined) found.push({ pid: Number(name), startTime });
+    const identity = await identityByArgument(Number(name), marker);
+    if (identity !== undefined) found.push(identity);
   }
   return found;
+}
+
+/** The process of this number, if `marker` is a whole argument of its command line. */
+export async function identityByArgument(pid: number, marker: string): Promise<ProcessIdentity | undefined> {
+  const line = await readFile(`/proc/${pid}/cmdline`, "latin1").catch(() => "");
+  if (!line.split("\0").includes(marker)) return undefined;
+  const startTime = startTimeOf(pid);
+  return startTime === undefined ? undefined : { pid, startTime };
 }

@@ -39,6 +39,7 @@ export async function checkRequirements(
     QEMU: () => qemu(configuration.cache),
     accelerator: () => accelerator(configuration.accel),
     confinement: () => confinement(signal),
+    "internet access": () => internetAccess(signal),
     "free disk": () => disk(configuration.data),
     memory,
     daemon: () => daemon(configuration, env),
@@ -115,6 +116,12 @@ async function confinement(signal: AbortSignal) {
       "sudo sysctl -w kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0";
     return { found: `bubblewrap fails: ${(stderr ?? "").trim()}`, mend };
   }
+}
+
+/** Whether sandboxes get a way to the internet: makes one network and ends it. */
+async function internetAccess(signal: AbortSignal) {
+  const { probeNetwork } = await import("../network/probe-network.ts");
+  return probeNetwork(signal);
 }
 
 async function disk(data: string) {

@@ -1,6 +1,7 @@
 import { arrivalLimits } from "../api/arrival.ts";
 import type { ApiServerOptions } from "../api/api-server.ts";
 import type { Admin } from "../api/ports.ts";
+import type { Networks } from "../network/networks.ts";
 import type { Sandboxes } from "../sandbox/sandboxes.ts";
 import { templateService } from "./template-service.ts";
 import { agentVersion, type Builds, type Ground } from "./wiring.ts";
@@ -15,6 +16,7 @@ export function apiRooms(
   { configuration, clock, logger, metrics }: Ground,
   { store, cache }: Builds,
   sandboxes: Sandboxes,
+  networks: Networks | undefined,
 ): Omit<ApiServerOptions, "boundHost" | "port" | "version"> {
   return {
     ...{ sandboxes, clock, logger, meter: metrics, startMsMax, closeMsMax },
@@ -26,7 +28,7 @@ export function apiRooms(
     inspect: {
       report: async () => {
         const { sandboxes: present, ...admission } = sandboxes.inspect() as { sandboxes: { id: string }[] };
-        const owners = present.map(({ id }) => id);
+        const owners = [...present.map(({ id }) => id), ...(networks?.names ?? [])];
         return { owners, sandboxes: present, admission, cache: cache.inspect() };
       },
     },

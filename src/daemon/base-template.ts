@@ -26,7 +26,7 @@ export async function provideBase(
   const { data, cache, debianMirror, debianSuite, accel } = configuration;
   let found: Host | undefined;
   const host = async () => (found ??= await findHost(configuration));
-  using uid = process.getuid?.() === 0 ? usersFor(data).take() : undefined;
+  using uid = process.getuid?.() === 0 ? usersFor(data, "machines").take() : undefined;
   const base = await buildBase(
     {
       ...{ when, host, onProgress, clock, random, logger, cacheDirectory: cache, uid: uid?.uid },
@@ -83,14 +83,14 @@ async function prove(
   const { configuration, premises, random } = ground;
   const { build, how, vcpus, memoryBytes } = proof;
   builds.cache.announcePublished(build);
-  using uid = host.machines.root ? usersFor(configuration.data).take() : undefined;
+  using uid = host.machines.root ? usersFor(configuration.data, "machines").take() : undefined;
   const id = `i${randomId(random, 20)}`;
   const order = {
     ...{ id, build, how, vcpus, memoryBytes },
-    ...{ envs: {}, accessToken: undefined, uid: uid?.uid, onProcess: () => {} },
+    ...{ envs: {}, accessToken: undefined, allowInternet: false, uid: uid?.uid, onProcess: () => {} },
     directory: path.join(configuration.data, "sandboxes", id),
     socketDirectory: path.join(premises.runDirectory, id),
   };
-  await using guest = await wireLauncher(ground, builds, host).launch(order, signal);
+  await using guest = await wireLauncher(ground, builds, host, undefined).launch(order, signal);
   await proveGuest(guest.channel, signal);
 }

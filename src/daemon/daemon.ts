@@ -17,6 +17,7 @@ import { Metrics } from "./metrics.ts";
 import { enterPremises } from "./premises.ts";
 import { announce } from "./presence.ts";
 import { readVersion } from "./version.ts";
+import { wireNetworks } from "./wire-networks.ts";
 import { type Builds, endFormerSandboxes, type Ground, wireBuilds, wireSandboxes } from "./wiring.ts";
 
 export interface DaemonOptions {
@@ -69,10 +70,11 @@ export class Daemon implements AsyncDisposable {
         : needBase(ground, builds));
       const apiKey = configuration.apiKey ?? (await readOrMakeApiKey(configuration.data, systemRandom));
       await builds.store.apiKeys.set("local", apiKey);
-      const sandboxes = await wireSandboxes(ground, builds, host, ends);
+      const networks = await wireNetworks(ground, ends, signal);
+      const sandboxes = await wireSandboxes(ground, builds, host, networks, ends);
       signal.throwIfAborted();
       const version = readVersion();
-      const rooms = apiRooms(ground, builds, sandboxes);
+      const rooms = apiRooms(ground, builds, sandboxes, networks);
       const listening = { ...rooms, boundHost, port, version, certificate };
       const api = ends.hold("api", await ApiServer.listen(listening));
       const { domain } = configuration;

@@ -20,6 +20,8 @@ import { fetchRetries } from "../build/retry.ts";
 import { verified } from "../build/verified.ts";
 import { TemplateCache } from "../cache/template-cache.ts";
 import { NbdWorkers } from "../nbd/worker/nbd-workers.ts";
+import type { Networks } from "../network/networks.ts";
+import { endFormerNetworks } from "../network/remains.ts";
 import { ChildBuilds } from "../sandbox/child-builds.ts";
 import { endLeftovers } from "../sandbox/leftovers.ts";
 import type { Remains } from "../sandbox/launcher.ts";
@@ -99,11 +101,13 @@ export function wireLauncher(
   { configuration, clock, random, logger, metrics: meter }: Ground,
   { cache: builds, exports }: Builds,
   { machines, tscKhz, accelerator }: Host,
+  networks: Networks | undefined,
 ): MachineLauncher {
   const overlayDirectory = path.join(configuration.data, "overlays");
   return new MachineLauncher({
     ...{ builds, exports, host: machines, accelerator: accelerator.kind, tscKhz, overlayDirectory },
     ...{ clock, random, logger, meter },
+    ...(networks === undefined ? {} : { networks }),
   });
 }
 
@@ -115,6 +119,7 @@ export async function endFormerSandboxes(ground: Ground, { store }: Builds): Pro
   const { clock, logger } = ground;
   const reaper = { reap: (remains: Remains) => reap(remains, clock) };
   await endLeftovers({ records: store.sandboxes, launcher: reaper, ...placesOf(ground), logger });
+  await endFormerNetworks(ground.premises.runDirectory, { clock, logger });
 }
 
 /** The builds that are made of sandboxes; takes up what a former run has left unpublished. */
@@ -135,18 +140,19 @@ export async function wireSandboxes(
   ground: Ground,
   builds: Builds,
   host: Host,
+  networks: Networks | undefined,
   ends: EndsInOrder,
 ): Promise<Sandboxes> {
   const { configuration, clock, random, logger, metrics: meter } = ground;
   const { data, sandboxesMax, memoryBytesMax, restoresMax, waitingMax } = configuration;
   const { store } = builds;
-  const launcher = wireLauncher(ground, builds, host);
+  const launcher = wireLauncher(ground, builds, host, networks);
   builds.exports.start();
   const snapshots = await wireChildBuilds(ground, builds, ends);
   const sandboxes = new Sandboxes({
     ...{ store, launcher, snapshots, ...placesOf(ground), agentVersion, host: shapeOf(host) },
     limits: { sandboxesMax, memoryBytesMax, startsMax: restoresMax, waitersMax: waitingMax, waitMsMax },
-    ...(host.machines.root ? { uids: usersFor(data) } : {}),
+    ...(host.machines.root ? { uids: usersFor(data, "machines") } : {}),
     ...{ clock, random, logger, meter },
   });
   ends.hold("sandboxes", sandboxes);
@@ -163,12 +169,16 @@ function placesOf({ configuration, premises }: Ground) {
   return { directory: path.join(configuration.data, "sandboxes"), socketDirectory: premises.runDirectory };
 }
 
-/** User ids that no distribution hands out (systemd's table of them); each data directory has its own stretch. */
+/**
+ * User ids that no distribution hands out (systemd's table of them). Each data directory has its own stretch: half
+ * of it for machines, half for what keeps up their networks, since neither may touch the other.
+ */
 const usersFrom = 0x7000_0000;
 const usersEach = 0x1_0000;
 const stretches = 2048;
 
-export function usersFor(data: string): UidRange {
+export function usersFor(data: string, whom: "machines" | "networks"): UidRange {
   const stretch = createHash("sha256").update(data).digest().readUInt32BE() % stretches;
-  return new UidRange(usersFrom + stretch * usersEach, usersEach);
+  const first = usersFrom + stretch * usersEach + (whom === "networks" ? usersEach / 2 : 0);
+  return new UidRange(first, usersEach / 2);
 }

@@ -37,6 +37,8 @@ const inside = {
 };
 
 const folders = ["/usr", "/usr/lib", "/dev", "/vmm", "/template", "/boot"];
+const tunFolder = "/dev/net";
+const tunDevice = "/dev/net/tun";
 
 export interface Command {
   readonly program: string;
@@ -44,34 +46,48 @@ export interface Command {
 }
 
 /**
- * The command that starts a machine in its cage: empty network, its own processes, host name and files, and no
- * capabilities. A root daemon makes the mounts as root (only root can reach its files) and hands the VMM
+ * The command that starts a machine in its cage: an empty network or one of its own, its own processes, host name and
+ * files, and no capabilities. A root daemon makes the mounts as root (only root can reach its files) and hands the VMM
  * to a user of its
  * own; an ordinary user's daemon uses a user namespace.
  */
 export function confinedCommand(spec: MachineSpec, host: MachineHost): Command {
   const seen = seenPaths(spec, host);
   const qemu = [inside.qemu, ...qemuArguments(spec, seen)];
-  const kvm = spec.accelerator === "kvm" ? ["--dev-bind", "/dev/kvm", "/dev/kvm"] : [];
-  return {
-    program: "bwrap",
-    args: [
-      ...["--cap-drop", "ALL"],
-      ...(host.root
-        ? setprivCapabilities.flatMap((capability) => ["--cap-add", capability])
-        : ["--unshare-user"]),
-      ...["--unshare-net", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
-      ...["--new-session", "--as-pid-1", "--clearenv", "--hostname", "vm"],
-      // Folders that bubblewrap makes by itself are root's alone.
-      ...folders.flatMap((folder) => ["--perms", "0755", "--dir", folder]),
-      ...programBinds(host),
-      ...kvm,
-      ...fileBinds(spec),
-      ...["--remount-ro", "/", "--chdir", "/", "--info-fd", String(infoFd), "--"],
-      ...(host.root ? dropTo(spec, host) : []),
-      ...qemu,
-    ],
-  };
+  const { network } = spec;
+  const devices = [...(spec.accelerator === "kvm" ? ["/dev/kvm"] : []), ...(network ? [tunDevice] : [])];
+  const [program = "", ...args] = [
+    ...entering(spec, host),
+    "bwrap",
+    ...["--cap-drop", "ALL"],
+    ...(host.root
+      ? setprivCapabilities.flatMap((capability) => ["--cap-add", capability])
+      : ["--unshare-user"]),
+    ...(network === undefined ? ["--unshare-net"] : []),
+    ...["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"],
+    ...["--new-session", "--as-pid-1", "--clearenv", "--hostname", "vm"],
+    // Folders that bubblewrap makes by itself are root's alone.
+    ...[...folders, ...(network ? [tunFolder] : [])].flatMap((folder) => [
+      "--perms",
+      "0755",
+      "--dir",
+      folder,
+    ]),
+    ...programBinds(host),
+    ...devices.flatMap((device) => ["--dev-bind", device, device]),
+    ...fileBinds(spec),
+    ...["--remount-ro", "/", "--chdir", "/", "--info-fd", String(infoFd), "--"],
+    ...(host.root ? dropTo(spec, host) : []),
+    ...qemu,
+  ];
+  return { program, args };
+}
+
+/** A network of its own is there before the machine is, and is entered by what makes the cage. */
+function entering({ network }: MachineSpec, { root }: MachineHost): string[] {
+  if (network === undefined) return [];
+  const user = root ? [] : [`--user=${network.userNamespace}`, "--preserve-credentials"];
+  return ["nsenter", ...user, `--net=${network.netNamespace}`, "--"];
 }
 
 /** What setpriv needs, to give up all of them and root itself. */

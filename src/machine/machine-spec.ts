@@ -30,6 +30,17 @@ export interface MachineSpec {
   readonly snapfile?: string;
   /** The user and group it runs as, where the daemon is root. */
   readonly uid?: number;
+  /** Where its network card leads; missing: nowhere. Only while this is there has the guest a carrier. */
+  readonly network?: NetworkPlace;
+}
+
+/** The network namespace that a machine lives in, instead of an empty one. */
+export interface NetworkPlace {
+  /** The interface in there that it uses. */
+  readonly tap: string;
+  readonly netNamespace: string;
+  /** Has to be entered too by who is not root. */
+  readonly userNamespace: string;
 }
 
 export type RootDisk =
@@ -37,6 +48,8 @@ export type RootDisk =
   /** An overlay in `directory`, over a read-only export on a Unix socket. */
   | { readonly kind: "overlay"; readonly name: string; readonly nbdSocket: string };
 
+/** The host's side of the machine's network card. */
+export const netdevName = "n0";
 /** Names below `socketDirectory`. */
 export const qmpSocketName = "qmp";
 export const channelSocketName = "agent";

@@ -7,7 +7,7 @@ import { deadline } from "../base/deadline.ts";
 import { Failure } from "../base/failure.ts";
 import { AdoptedVmm } from "./adopted-vmm.ts";
 import { insideDirectory, type MachineHost } from "./confinement.ts";
-import { channelSocketName, type MachineSpec, qmpSocketName } from "./machine-spec.ts";
+import { channelSocketName, type MachineSpec, netdevName, qmpSocketName } from "./machine-spec.ts";
 import { isAlive, type ProcessIdentity } from "../base/processes.ts";
 import { incomingUri } from "./qemu-arguments.ts";
 import { QmpClient, type QmpEvent } from "./qmp-client.ts";
@@ -57,7 +57,9 @@ export class Machine implements AsyncDisposable {
     const listeners = new Set<Listener>();
     try {
       const qmp = await connectTo(spec, process, { clock: host.clock, listeners }, signal);
-      return new Machine(spec, process, qmp, listeners);
+      const machine = new Machine(spec, process, qmp, listeners);
+      if (spec.boot !== undefined) await machine.#plug(signal);
+      return machine;
     } catch (error) {
       await process.end();
       throw error;
@@ -132,7 +134,13 @@ export class Machine implements AsyncDisposable {
     } finally {
       this.#listeners.delete(listener);
     }
+    await this.#plug(signal);
     await this.resume(signal);
+  }
+
+  /** Gives the guest a carrier if its network card leads anywhere. A loaded device state brings its own. */
+  async #plug(signal: AbortSignal): Promise<void> {
+    await this.execute("set_link", { name: netdevName, up: this.spec.network !== undefined }, signal);
   }
 
   /** Stops the machine; what it has written to its disk is in its file then. */

@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { cpuArgument, machineType } from "./machine-shape.ts";
-import { channelSocketName, consoleName, type MachineSpec, markerOf, qmpSocketName } from "./machine-spec.ts";
+import {
+  channelSocketName,
+  consoleName,
+  type MachineSpec,
+  markerOf,
+  netdevName,
+  qmpSocketName,
+} from "./machine-spec.ts";
 
 /** Where a machine's files are seen by the VMM; the host's own paths when it is not confined. */
 export interface SeenPaths {
@@ -47,8 +54,7 @@ export function qemuArguments(spec: MachineSpec, seen: SeenPaths): string[] {
     ...["-device", "virtio-blk-device,drive=root,rerror=stop,werror=stop"],
     ...["-blockdev", JSON.stringify(agentNode(seen)), "-device", "virtio-blk-device,drive=agent"],
     ...["-object", "rng-builtin,id=rng0", "-device", "virtio-rng-device,rng=rng0"],
-    // A network card without a way out: it adds nothing to the device state, so any backend fits at a restore.
-    ...["-netdev", "hubport,id=n0,hubid=0", "-device", "virtio-net-device,netdev=n0,mac=52:54:00:12:34:56"],
+    ...["-netdev", netdev(spec), "-device", `virtio-net-device,netdev=${netdevName},mac=52:54:00:12:34:56`],
     ...startArguments(spec, seen),
     ...seen.dataDirectories.flatMap((directory) => ["-L", directory]),
     ...["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
@@ -65,6 +71,15 @@ function consoleArguments(spec: MachineSpec, seen: SeenPaths): string[] {
       ? "ringbuf,id=console,size=65536"
       : `file,id=console,path=${seen.directory}/${consoleName},append=on`;
   return ["-chardev", kept, "-serial", "chardev:console"];
+}
+
+/**
+ * A hub that nothing else is connected to adds nothing to the device state, so either fits at a restore. Offloading is
+ * left out: what the guest has settled with its card must not depend on where that leads.
+ */
+function netdev({ network }: MachineSpec): string {
+  if (network === undefined) return `hubport,id=${netdevName},hubid=0`;
+  return `tap,id=${netdevName},ifname=${network.tap},script=no,downscript=no,vnet_hdr=off`;
 }
 
 function rootNode(spec: MachineSpec, seen: SeenPaths): object {

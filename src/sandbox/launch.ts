@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { writeFile } from "node:fs/promises";
 import { AgentClient } from "../agent/agent-client.ts";
 import { LastingChannel } from "../agent/lasting-channel.ts";
 import { secretBytes } from "../agent/protocol/preamble.ts";
@@ -14,6 +15,7 @@ import { Machine } from "../machine/machine.ts";
 import { machineShape } from "../machine/machine-shape.ts";
 import type { MachineSpec } from "../machine/machine-spec.ts";
 import { isAlive } from "../base/processes.ts";
+import type { LentNetwork, Networks } from "../network/networks.ts";
 import { endedEarly } from "../machine/vmm-process.ts";
 import type { BuildLease, BuildSource } from "./build-source.ts";
 import { capture } from "./capture.ts";
@@ -21,7 +23,7 @@ import { DiskTrouble } from "./disk-trouble.ts";
 import type { Guest, LaunchOrder } from "./launcher.ts";
 import { type MachineParts, machineParts } from "./machine-parts.ts";
 import type { Metafile } from "./metafile.ts";
-import { makePlaces, removePlaces } from "./places.ts";
+import { makePlaces, networkFile, removePlaces } from "./places.ts";
 import { PauseTimes } from "./pause-times.ts";
 import { StepTimes } from "./step-times.ts";
 import { writeMemory } from "./write-memory.ts";
@@ -36,6 +38,8 @@ export interface LaunchOptions {
   readonly tscKhz: number;
   /** Where empty overlays are kept to be copied. */
   readonly overlayDirectory: string;
+  /** Missing where this host can have none. */
+  readonly networks?: Pick<Networks, "take">;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -72,18 +76,23 @@ async function launchHeld(
   held: AsyncDisposableStack,
   signal: AbortSignal,
 ): Promise<Guest> {
-  const { builds, clock, meter, random } = options;
+  const { builds, networks, clock, meter, random } = options;
   const steps = new StepTimes(clock, meter);
   held.defer(() => removePlaces(order));
   const acquire = (signal: AbortSignal) => builds.acquire(order.build, `sandbox ${order.id}`, signal);
-  const [lease] = await together<[BuildLease, void]>(
+  const connect = async (signal: AbortSignal) =>
+    order.allowInternet && networks !== undefined ? held.use(await networks.take(signal)) : undefined;
+  const [lease, network] = await together<[BuildLease, LentNetwork | undefined, void]>(
     [
       async (signal) => held.use(await steps.measure("lease", () => acquire(signal))),
+      (signal) => steps.measure("network", () => connect(signal)),
       () => steps.measure("directories", () => makePlaces(order)),
     ],
     signal,
   );
-  const parts = await machineParts(order, { ...options, lease, steps, held }, signal);
+  if (network !== undefined) await writeFile(networkFile(order), network.name);
+  const link = network?.link;
+  const parts = await machineParts(order, { ...options, network: link, lease, steps, held }, signal);
   const start = () => Machine.start(parts.spec, { ...options.host, clock }, signal);
   const machine = held.use(await steps.measure("machine", start));
   order.onProcess(machine.identity);
@@ -97,6 +106,7 @@ async function launchHeld(
     throw endedEarly(await machine.exited);
   });
   trouble.tolerate();
+  network?.attached();
   meter.count(order.how === "restore" ? "larder_restores_total" : "larder_boots_total");
   const shape = machineShape(options.host.qemu, parts.spec, options.tscKhz);
   const times = new PauseTimes(clock, meter);

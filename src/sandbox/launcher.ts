@@ -27,6 +27,8 @@ export interface LaunchOrder {
   readonly envs: Readonly<Record<string, string>>;
   /** What the agent asks of its callers; undefined leaves it open. */
   readonly accessToken: string | undefined;
+  /** Whether the guest gets a way to the internet, where this host has one to give. */
+  readonly allowInternet: boolean;
   /** Of this sandbox alone, and not there yet. */
   readonly directory: string;
   readonly socketDirectory: string;

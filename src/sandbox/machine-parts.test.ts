@@ -34,6 +34,7 @@ describe("machineParts", () => {
       memoryBytes: 2 ** 20,
       envs: {},
       accessToken: undefined,
+      allowInternet: false,
       directory: path.join(root, "sandboxes/i0"),
       socketDirectory: path.join(root, "sockets/i0"),
       uid: undefined,

@@ -7,6 +7,7 @@ import { secretBytes } from "../agent/protocol/preamble.ts";
 import type { MachineSpec } from "../machine/machine-spec.ts";
 import { createOverlay } from "../machine/overlay.ts";
 import type { DiskExports } from "../nbd/disk-exports.ts";
+import type { NetworkLink } from "../network/network.ts";
 import type { BuildLease, MemoryParts } from "./build-source.ts";
 import type { LaunchOrder } from "./launcher.ts";
 import { type Metafile, parseMetafile } from "./metafile.ts";
@@ -22,6 +23,8 @@ export interface PartsOptions {
   readonly tscKhz: number;
   /** Where empty overlays are kept to be copied. */
   readonly overlayDirectory: string;
+  /** What leads to the internet; undefined leaves the guest without. */
+  readonly network?: NetworkLink | undefined;
   readonly steps: StepTimes;
   readonly random: Random;
   /** Gets what has to be given back. */
@@ -45,7 +48,7 @@ export async function machineParts(
   options: PartsOptions,
   signal: AbortSignal,
 ): Promise<MachineParts> {
-  const { lease, accelerator, steps } = options;
+  const { lease, accelerator, network, steps } = options;
   const [disk, , agentDisk, metafile, memory] = await together(
     [
       (signal) => exportDisk(order, options, signal),
@@ -85,6 +88,7 @@ export async function machineParts(
     ...(boot === undefined ? {} : { boot }),
     ...(memory.snapfile === undefined ? {} : { snapfile: memory.snapfile }),
     ...(uid === undefined ? {} : { uid }),
+    ...(network === undefined ? {} : { network }),
   };
   return { spec, metafile, disk, memory: memory.parts, firstSecret };
 }

@@ -22,6 +22,11 @@ export function exportSocket({ socketDirectory }: Owner): string {
   return path.join(socketDirectory, "disk", "nbd");
 }
 
+/** Names the sandbox's network, for whoever has to find it again. */
+export function networkFile({ socketDirectory }: Pick<Owner, "socketDirectory">): string {
+  return path.join(socketDirectory, "network");
+}
+
 /** Makes all directories of a sandbox; closed to everybody else on the host. */
 export async function makePlaces(owner: Owner): Promise<void> {
   const exportDirectory = path.dirname(exportSocket(owner));

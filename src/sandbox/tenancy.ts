@@ -96,7 +96,8 @@ export class Tenancy {
 
   #order(how: LaunchOrder["how"]): LaunchOrder {
     const { records, logger, record, change, accessToken } = this.#options;
-    const { id, build, vcpus, memoryBytes, envs, directory, socketDirectory, uid } = record();
+    const { id, build, vcpus, memoryBytes, envs, allowInternet } = record();
+    const { directory, socketDirectory, uid } = record();
     const onProcess: LaunchOrder["onProcess"] = (process) => {
       change({ process });
       this.#processNoted = records.update(id, { process }).catch((error: unknown) => {
@@ -104,6 +105,6 @@ export class Tenancy {
       });
     };
     const places = { directory, socketDirectory, uid };
-    return { id, build, how, vcpus, memoryBytes, envs, accessToken, ...places, onProcess };
+    return { id, build, how, vcpus, memoryBytes, envs, accessToken, allowInternet, ...places, onProcess };
   }
 }

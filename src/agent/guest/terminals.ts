@@ -8,7 +8,7 @@ export interface TerminalSize {
   readonly rows: number;
 }
 
-/** A pseudo-terminal: what is written to one end is read from the other. Both are descriptors for their owner to close. */
+/** A pseudo-terminal: what is written to one end is read from the other. Its owner closes both descriptors. */
 export interface Terminal {
   readonly ourEnd: number;
   readonly theirEnd: number;

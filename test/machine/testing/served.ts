@@ -32,13 +32,23 @@ export function sharedData(): string {
 
 /** A real daemon, started as its users start it. */
 export async function serve(env: Record<string, string> = {}, data = sharedData()): Promise<Served> {
+  return serveAt("127.0.0.1", [process.execPath], env, data);
+}
+
+/** The same where clients find it at another address, and with what starts the program. */
+export async function serveAt(
+  host: string,
+  [program = "", ...before]: readonly string[],
+  env: Record<string, string>,
+  data = sharedData(),
+): Promise<Served> {
   const port = Number(env["LARDER_PORT"] ?? (await freePort()));
   const all = { ...process.env, LARDER_DATA: data, LARDER_PORT: String(port), ...env };
-  const child = spawn(process.execPath, [launcher, "up"], { env: all, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(program, [...before, launcher, "up"], { env: all, stdio: ["ignore", "pipe", "pipe"] });
   let printed = "";
   for (const stream of [child.stdout, child.stderr])
     stream.on("data", (piece: Buffer) => (printed += String(piece)));
-  const url = `http://127.0.0.1:${port}`;
+  const url = `http://${host}:${port}`;
   await ready(url, child, () => printed);
   const apiKey = env["LARDER_API_KEY"] ?? (await readFile(path.join(data, "api-key"), "utf8")).trim();
   const end = async (signal: NodeJS.Signals) => {
@@ -57,7 +67,7 @@ export async function serve(env: Record<string, string> = {}, data = sharedData(
     sdk: { apiKey, apiUrl: url, sandboxUrl: url },
     printed: () => printed,
     metric: async (name) => sumOf(name, await (await fetch(`${url}/metrics`)).text()),
-    larder: (...args) => run([launcher, ...args], { ...all, LARDER_API_KEY: apiKey }),
+    larder: (...args) => run([...before, launcher, ...args], { ...all, LARDER_API_KEY: apiKey }, program),
     end,
     [Symbol.asyncDispose]: async () => void (await end("SIGTERM")),
   };
@@ -74,8 +84,8 @@ async function ready(url: string, child: ChildProcess, printed: () => string): P
   }
 }
 
-export async function run(args: string[], env: NodeJS.ProcessEnv) {
-  const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+export async function run(args: string[], env: NodeJS.ProcessEnv, program = process.execPath) {
+  const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   const [stdout, stderr, code] = await Promise.all([
     child.stdout.toArray(),
     child.stderr.toArray(),
