@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import path from "node:path";
 import { describe, it } from "node:test";
 import { Failure } from "../base/failure.ts";
 import { systemClock as clock } from "../base/clock.ts";
@@ -19,6 +21,27 @@ describe("openBucket", () => {
     assert.equal(s3.name, "s3://templates/of/mine");
     await using gs = openBucket("gs://templates", ground);
     assert.equal(gs.name, "gs://templates");
+  });
+
+  it("loads no provider's library before a request needs credentials", () => {
+    const file = (name: string) => JSON.stringify(path.join(import.meta.dirname, name));
+    const script = `
+      import { createRequire } from "node:module";
+      import { openBucket } from ${file("open-bucket.ts")};
+      import { systemClock as clock } from ${file("../base/clock.ts")};
+      import { systemRandom as random } from ${file("../base/random.ts")};
+      import { silentMeter as meter } from ${file("../base/meter.ts")};
+      const { cache } = createRequire(${file("open-bucket.ts")});
+      const loaded = () => Object.keys(cache).filter((file) => /aws|google/.test(file)).length;
+      const ground = { clock, random, meter, environment: {} };
+      for (const url of ["file:///x", "gs://templates"]) openBucket(url, ground);
+      const s3 = openBucket("s3://templates?endpoint=http://127.0.0.1:9", ground);
+      const before = loaded();
+      await s3.head("x", AbortSignal.timeout(20_000)).catch(() => {});
+      console.log(before, loaded() > 0);`;
+    const env = { PATH: process.env["PATH"], AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "b" };
+    const child = spawnSync(process.execPath, ["--input-type=module", "-e", script], { env });
+    assert.equal(String(child.stdout), "0 true\n", String(child.stderr));
   });
 
   it("refuses everything else with a sentence that holds no secret", () => {
