@@ -49,6 +49,11 @@ export class Gate {
     return this.#pass(weight, true);
   }
 
+  /** In at once, however many are inside: for those who were inside before there was this gate. */
+  readmit(weight = 1): Disposable {
+    return this.#pass(weight);
+  }
+
   #queue(weight: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const onAbort = () => {

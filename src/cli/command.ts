@@ -9,6 +9,8 @@ export interface Terminal {
   readonly stderr: Output;
   /** Aborts when the user wants out (Ctrl-C, SIGTERM). */
   readonly signal: AbortSignal;
+  /** Which of those it was, once it was. */
+  readonly stoppedBy?: () => NodeJS.Signals | undefined;
 }
 
 export type Input = Readable & {

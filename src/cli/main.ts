@@ -6,6 +6,7 @@ import { commandLine } from "./command-line.ts";
  */
 const stopping = new AbortController();
 let asked: number | undefined;
+let stoppedBy: NodeJS.Signals | undefined;
 for (const [signal, code] of [
   ["SIGINT", 130],
   ["SIGTERM", 143],
@@ -14,6 +15,7 @@ for (const [signal, code] of [
   process.on(signal, () => {
     if (asked !== undefined) process.exit(code);
     asked = code;
+    stoppedBy = signal;
     stopping.abort(new DOMException(`stopped by ${signal}`, "AbortError"));
   });
 }
@@ -27,7 +29,7 @@ for (const stream of [process.stdout, process.stderr]) {
 /** What still holds the process after its work is done gets this long. */
 const lingerMsMax = 2000;
 const { env, stdin, stdout, stderr } = process;
-const terminal = { env, stdin, stdout, stderr, signal: stopping.signal };
+const terminal = { env, stdin, stdout, stderr, signal: stopping.signal, stoppedBy: () => stoppedBy };
 const code = await commandLine(process.argv.slice(2), terminal);
 // What ended well although it was asked to stop, such as a daemon, has ended well.
 process.exitCode = code === 0 ? 0 : (asked ?? code);

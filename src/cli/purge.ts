@@ -7,6 +7,7 @@ import { findDaemon } from "../daemon/presence.ts";
 import { runDirectoryOf } from "../daemon/run-directory.ts";
 import { type Command, printLine } from "./command.ts";
 import { hostFacts } from "./host-facts.ts";
+import { findLeaks } from "./leaks.ts";
 
 export const purge: Command = {
   usage: "larder purge --yes [--downloads]",
@@ -18,9 +19,12 @@ with --downloads LARDER_CACHE too. A bucket that lies elsewhere is left alone. T
     const { data, cache } = readConfiguration(terminal.env, hostFacts(terminal.env));
     const daemon = await findDaemon(data);
     if (daemon !== undefined) throw new Failure("conflict", `a daemon runs on ${data}: 'larder stop' first`);
+    const runDirectory = runDirectoryOf(data, { env: terminal.env, uid: process.getuid?.() ?? 0 });
+    const { processes } = findLeaks({ data, runDirectory, owners: new Set(), daemonPid: undefined });
+    if (processes.length > 0)
+      throw new Failure("conflict", `sandboxes of ${data} run on: 'larder stop --all' first`);
     if (!existsSync(path.join(data, "larder.db")))
       throw new Failure("not_found", `${data} holds nothing of Larder's: nothing was removed`);
-    const runDirectory = runDirectoryOf(data, { env: terminal.env, uid: process.getuid?.() ?? 0 });
     const doomed = [data, runDirectory, ...(values["downloads"] === true ? [cache] : [])];
     if (values["yes"] !== true)
       throw new Failure("denied", `this would remove ${doomed.join(", ")}: say --yes to do it`);

@@ -8,8 +8,8 @@ import { progressScreen } from "./progress-screen.ts";
 
 export const serve: Command = {
   usage: "larder serve",
-  help: `Runs the daemon in the foreground until Ctrl-C, SIGTERM or 'larder stop'.
-It needs a template: 'larder up' makes one.`,
+  help: `Runs the daemon in the foreground until Ctrl-C, SIGTERM or 'larder stop'. Ctrl-C ends its sandboxes too;
+otherwise they run on, and the next daemon finds them. It needs a template: 'larder up' makes one.`,
   options: {},
   words: { least: 0, most: 0 },
   run: (_args, terminal) => serveUntilStopped(terminal, "need"),
@@ -28,7 +28,8 @@ export async function serveUntilStopped(terminal: Terminal, template: "make" | "
     printWelcome(daemon, configuration, terminal);
     await aborted(signal);
   } finally {
-    await daemon.close();
+    // SIGTERM is what comes before an upgrade.
+    await daemon.close(terminal.stoppedBy?.() === "SIGTERM" ? "leave" : "end");
   }
   printLine(terminal, "stopped");
   return 0;

@@ -58,7 +58,7 @@ Type=exec
 ExecStart=${command.join(" ")}
 ${kept.map((pair) => `Environment=${quoted(pair)}\n`).join("")}Restart=on-failure
 RestartSec=2
-KillMode=mixed
+KillMode=process
 TimeoutStopSec=40
 
 [Install]

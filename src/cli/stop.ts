@@ -1,39 +1,64 @@
 import { systemClock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
-import { readConfiguration } from "../daemon/configuration.ts";
-import { findDaemon } from "../daemon/presence.ts";
 import { isAlive } from "../base/processes.ts";
-import { type Command, printLine } from "./command.ts";
+import { type Configuration, readConfiguration } from "../daemon/configuration.ts";
+import { findDaemon, type Presence } from "../daemon/presence.ts";
+import { type Command, printLine, type Terminal } from "./command.ts";
+import { connectToApi } from "./find-api.ts";
 import { hostFacts } from "./host-facts.ts";
+import { listSandboxes } from "./ls.ts";
 
 /** Longer than the daemon gives itself. */
 const stopMsMax = 30_000;
 
 export const stop: Command = {
-  usage: "larder stop",
-  help: "Stops the daemon that runs on LARDER_DATA, and its sandboxes; returns when it has ended.",
-  options: {},
+  usage: "larder stop [--all]",
+  help: `Stops the daemon that runs on LARDER_DATA; returns when it has ended. Its sandboxes run on, and the next
+daemon finds them. With --all they end too, also those that an earlier daemon has left.`,
+  options: { all: { type: "boolean" } },
   words: { least: 0, most: 0 },
-  run: async (_args, terminal) => {
-    const { data } = readConfiguration(terminal.env, hostFacts(terminal.env));
-    const daemon = await findDaemon(data);
+  run: async ({ values }, terminal) => {
+    const all = values["all"] === true;
+    const configuration = readConfiguration(terminal.env, hostFacts(terminal.env));
+    const daemon = await findDaemon(configuration.data);
     if (daemon === undefined) {
-      printLine(terminal, `no daemon runs on ${data}`);
+      printLine(terminal, `no daemon runs on ${configuration.data}`);
+      if (all) await endLeft(configuration, terminal);
       return 0;
     }
-    process.kill(daemon.pid, "SIGTERM");
-    const until = systemClock.monotonic() + stopMsMax;
-    while (isAlive(daemon)) {
-      if (systemClock.monotonic() > until) {
-        const seconds = stopMsMax / 1000;
-        throw new Failure(
-          "unavailable",
-          `process ${daemon.pid} has not ended within ${seconds} s; kill -9 ends it`,
-        );
-      }
-      await systemClock.sleep(50, terminal.signal);
-    }
+    const running = all ? 0 : await countSandboxes(terminal);
+    process.kill(daemon.pid, all ? "SIGINT" : "SIGTERM");
+    await ended(daemon, terminal);
     printLine(terminal, `stopped ${daemon.url}`);
+    if (running > 0) {
+      const which = running === 1 ? "1 sandbox runs on" : `${running} sandboxes run on`;
+      printLine(terminal, `${which}: the next daemon finds them; 'larder stop --all' ends them`);
+    }
     return 0;
   },
 };
+
+async function ended(daemon: Presence, { signal }: Terminal): Promise<void> {
+  const until = systemClock.monotonic() + stopMsMax;
+  while (isAlive(daemon)) {
+    if (systemClock.monotonic() > until) {
+      const seconds = stopMsMax / 1000;
+      const message = `process ${daemon.pid} has not ended within ${seconds} s; kill -9 ends it`;
+      throw new Failure("unavailable", message);
+    }
+    await systemClock.sleep(50, signal);
+  }
+}
+
+/** A daemon that does not answer can be stopped all the same. */
+async function countSandboxes({ env, signal }: Terminal): Promise<number> {
+  const list = async () => (await listSandboxes(await connectToApi(env), signal)).length;
+  return await list().catch(() => 0);
+}
+
+async function endLeft(configuration: Configuration, terminal: Terminal): Promise<void> {
+  const { Daemon } = await import("../daemon/daemon.ts");
+  const quiet = { ...configuration, logLevel: "error" } as const;
+  const count = await Daemon.endFormer({ configuration: quiet, env: terminal.env });
+  printLine(terminal, count === 0 ? "no sandbox was left" : `ended ${count} that an earlier one had left`);
+}

@@ -1,8 +1,10 @@
+import path from "node:path";
 import { ApiServer } from "../api/api-server.ts";
 import type { Certificate } from "../api/one-port.ts";
 import { systemClock } from "../base/clock.ts";
 import { systemRandom } from "../base/random.ts";
 import type { Accelerator } from "../machine/machine-spec.ts";
+import { Store } from "../store/store.ts";
 import type { OnProgress } from "../template/progress.ts";
 import { addressesOf } from "./addresses.ts";
 import { readOrMakeApiKey } from "./api-key-file.ts";
@@ -39,14 +41,21 @@ interface Facts {
   readonly accelerator: Accelerator;
 }
 
+/** What becomes of machines that run, when the daemon ends. */
+interface Ending {
+  running: "end" | "leave";
+}
+
 /** One daemon: everything that serves one data directory. */
 export class Daemon implements AsyncDisposable {
   readonly facts: Facts;
   readonly #ends: EndsInOrder;
+  readonly #ending: Ending;
 
-  private constructor(facts: Facts, ends: EndsInOrder) {
+  private constructor(facts: Facts, ends: EndsInOrder, ending: Ending) {
     this.facts = facts;
     this.#ends = ends;
+    this.#ending = ending;
   }
 
   /**
@@ -59,11 +68,12 @@ export class Daemon implements AsyncDisposable {
   ): Promise<Daemon> {
     const { configuration, onProgress, template } = options;
     const { host: boundHost, port } = configuration;
+    // A start that fails does not end what it has taken over.
+    const ending: Ending = { running: "leave" };
     const serve = async (ground: Ground, builds: Builds, ends: EndsInOrder) => {
       await claimAddress(boundHost, port);
       const certificate = await certificateOf(ground, ends);
-      await endFormerSandboxes(ground, builds);
-      await builds.cache.settle();
+      await endFormerSandboxes(ground, builds.store, "spare");
       const wish = { when: "if needed", onProgress } as const;
       const host = await (template === "make"
         ? provideBase(ground, builds, wish, signal)
@@ -71,7 +81,10 @@ export class Daemon implements AsyncDisposable {
       const apiKey = configuration.apiKey ?? (await readOrMakeApiKey(configuration.data, systemRandom));
       await builds.store.apiKeys.set("local", apiKey);
       const networks = await wireNetworks(ground, ends, signal);
-      const sandboxes = await wireSandboxes(ground, builds, host, networks, ends);
+      const end = { ends, running: () => ending.running };
+      const sandboxes = await wireSandboxes(ground, builds, { host, networks }, end);
+      // Whoever has lived on holds its leases by now.
+      await builds.cache.settle();
       signal.throwIfAborted();
       const version = readVersion();
       const rooms = apiRooms(ground, builds, sandboxes, networks);
@@ -84,7 +97,7 @@ export class Daemon implements AsyncDisposable {
       const { accelerator } = host;
       const { shown: url, variables } = addresses;
       ground.logger.info({ url, version, accelerator }, "the daemon is ready");
-      return new Daemon({ url, variables, apiKey, accelerator }, ends);
+      return new Daemon({ url, variables, apiKey, accelerator }, ends, ending);
     };
     return await withBuilds(options, serve, signal);
   }
@@ -99,8 +112,18 @@ export class Daemon implements AsyncDisposable {
     await withBuilds(options, make, signal);
   }
 
-  /** Ends everything in order, within a bound. */
-  close(): Promise<void> {
+  /** Ends all sandboxes that a daemon has left running on this data directory; resolves to how many there were. */
+  static async endFormer({ configuration, env }: Omit<DaemonOptions, "onProgress">): Promise<number> {
+    const logger = openLog(configuration.logLevel);
+    using premises = await enterPremises(configuration.data, env);
+    const ground = { configuration, premises, clock: systemClock, random: systemRandom, logger };
+    await using store = await Store.open({ ...ground, path: path.join(configuration.data, "larder.db") });
+    return await endFormerSandboxes(ground, store, "end");
+  }
+
+  /** Ends everything in order, within a bound. Machines of sandboxes end too, or are left for the next daemon. */
+  close(running: Ending["running"] = "end"): Promise<void> {
+    this.#ending.running = running;
     return this.#ends.end();
   }
 

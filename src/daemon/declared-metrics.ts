@@ -26,6 +26,7 @@ export const declaredMetrics: Readonly<Record<string, MetricDeclaration>> = {
   larder_restores_total: counter("Machines restored from a snapshot"),
   larder_boots_total: counter("Machines booted from their disk"),
   larder_networks: gauge("Networks of sandboxes, and those that wait for the next ones", "state"),
+  larder_adoptions_total: counter("Machines that a former daemon had left running, taken over"),
   larder_disk_stops_total: counter("Machines that their VMM stopped because a read of their disk failed"),
 
   larder_fetches_total: counter("Fetches", "source", "outcome"),

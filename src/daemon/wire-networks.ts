@@ -23,6 +23,7 @@ export async function wireNetworks(
       {
         directory: premises.runDirectory,
         lendUser: users && (() => users.take()),
+        retakeUser: users && ((uid) => users.retake(uid)),
         readyMax: Math.min(configuration.restoresMax, readyMax),
         surroundings: readSurroundings,
         ...{ clock, random, logger, meter },

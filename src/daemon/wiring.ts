@@ -22,13 +22,16 @@ import { TemplateCache } from "../cache/template-cache.ts";
 import { NbdWorkers } from "../nbd/worker/nbd-workers.ts";
 import type { Networks } from "../network/networks.ts";
 import { endFormerNetworks } from "../network/remains.ts";
+import { leftMachine } from "../sandbox/adoption.ts";
 import { ChildBuilds } from "../sandbox/child-builds.ts";
+import { notedNetwork } from "../sandbox/guest-network.ts";
 import { endLeftovers } from "../sandbox/leftovers.ts";
 import type { Remains } from "../sandbox/launcher.ts";
 import { MachineLauncher } from "../sandbox/machine-launcher.ts";
 import { reap } from "../sandbox/reap.ts";
 import { Sandboxes } from "../sandbox/sandboxes.ts";
 import { UidRange } from "../sandbox/uid-range.ts";
+import type { SandboxRecord } from "../store/sandbox-records.ts";
 import { Store } from "../store/store.ts";
 import type { Configuration } from "./configuration.ts";
 import type { EndsInOrder } from "./ends-in-order.ts";
@@ -112,14 +115,22 @@ export function wireLauncher(
 }
 
 /**
- * Ends what a killed daemon left of its sandboxes. Needs no host: a template may have to be made before there
- * is one.
+ * Ends what a former daemon left of its sandboxes, but for machines that can be taken over, if those are spared.
+ * Needs no host: a template may have to be made before there is one. Resolves to how many there were.
  */
-export async function endFormerSandboxes(ground: Ground, { store }: Builds): Promise<void> {
+export async function endFormerSandboxes(
+  ground: Pick<Ground, "configuration" | "premises" | "clock" | "logger">,
+  store: Pick<Store, "sandboxes">,
+  running: "spare" | "end",
+): Promise<number> {
   const { clock, logger } = ground;
-  const reaper = { reap: (remains: Remains) => reap(remains, clock) };
-  await endLeftovers({ records: store.sandboxes, launcher: reaper, ...placesOf(ground), logger });
-  await endFormerNetworks(ground.premises.runDirectory, { clock, logger });
+  const launcher = { reap: (remains: Remains) => reap(remains, clock) };
+  const spare = (record: SandboxRecord) => running === "spare" && leftMachine(record) !== undefined;
+  const records = store.sandboxes;
+  const count = await endLeftovers({ records, launcher, ...placesOf(ground), logger, spare });
+  const spared = (await records.all()).filter(spare).flatMap((record) => notedNetwork(record) ?? []);
+  await endFormerNetworks(ground.premises.runDirectory, { spared: new Set(spared), clock, logger });
+  return count;
 }
 
 /** The builds that are made of sandboxes; takes up what a former run has left unpublished. */
@@ -139,9 +150,8 @@ export async function wireChildBuilds(
 export async function wireSandboxes(
   ground: Ground,
   builds: Builds,
-  host: Host,
-  networks: Networks | undefined,
-  ends: EndsInOrder,
+  { host, networks }: { readonly host: Host; readonly networks: Networks | undefined },
+  { ends, running }: { readonly ends: EndsInOrder; readonly running: () => "end" | "leave" },
 ): Promise<Sandboxes> {
   const { configuration, clock, random, logger, metrics: meter } = ground;
   const { data, sandboxesMax, memoryBytesMax, restoresMax, waitingMax } = configuration;
@@ -155,7 +165,7 @@ export async function wireSandboxes(
     ...(host.machines.root ? { uids: usersFor(data, "machines") } : {}),
     ...{ clock, random, logger, meter },
   });
-  ends.hold("sandboxes", sandboxes);
+  ends.hold("sandboxes", { [Symbol.asyncDispose]: () => sandboxes.close(running()) });
   await sandboxes.recall();
   return sandboxes;
 }
@@ -165,7 +175,7 @@ function exportThreads(): number {
   return Math.max(2, Math.min(4, availableParallelism() >> 1));
 }
 
-function placesOf({ configuration, premises }: Ground) {
+function placesOf({ configuration, premises }: Pick<Ground, "configuration" | "premises">) {
   return { directory: path.join(configuration.data, "sandboxes"), socketDirectory: premises.runDirectory };
 }
 

@@ -1,4 +1,7 @@
 import assert from "node:assert/strict";
+import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { describe, it } from "node:test";
 import { Failure } from "../base/failure.ts";
 import { silentLogger } from "../base/logger.ts";
@@ -65,6 +68,25 @@ describe("Networks", () => {
     assert.deepEqual(networks.names, [second.name], "what a sandbox holds is ended by that");
     await second[Symbol.asyncDispose]();
     scene.assertNothingLeft(networks);
+  });
+
+  it("take over what a former daemon's sandbox lives in, with its user, and end it with that sandbox", async () => {
+    const directory = await mkdtemp(path.join(tmpdir(), "networks-"));
+    await mkdir(path.join(directory, "net-left"));
+    const scene = new Scene();
+    const retaken: number[] = [];
+    const retakeUser = (uid: number) => {
+      retaken.push(uid);
+      return { uid, [Symbol.dispose]: () => void retaken.pop() };
+    };
+    const networks = await Networks.open({ ...scene.options(0), directory, retakeUser }, signal);
+    const network = await networks.retake("net-left");
+    assert.deepEqual([networks.names.includes("net-left"), retaken], [true, [process.getuid?.()]]);
+    await network[Symbol.asyncDispose]();
+    assert.deepEqual([await readdir(directory), retaken], [[], []]);
+    await networks.close();
+    scene.assertNothingLeft(networks);
+    await rm(directory, { recursive: true });
   });
 
   it("give none that was made before the host's own networks or resolvers have changed", async () => {

@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import path from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
@@ -6,6 +7,7 @@ import type { Meter } from "../base/meter.ts";
 import type { Random } from "../base/random.ts";
 import { randomId } from "../base/random-id.ts";
 import { Network, type NetworkLink, type NetworkOptions } from "./network.ts";
+import { removeNetwork } from "./remains.ts";
 import { type Surroundings, sameSurroundings } from "./surroundings.ts";
 
 export interface NetworksOptions {
@@ -13,6 +15,8 @@ export interface NetworksOptions {
   readonly directory: string;
   /** Users that networks' processes run as; only a root daemon has some to give. */
   readonly lendUser: (() => LentUser) | undefined;
+  /** Takes the user of a network that is there already out of those to be lent. */
+  readonly retakeUser?: ((uid: number) => LentUser) | undefined;
   /** How many are made beforehand. */
   readonly readyMax: number;
   readonly surroundings: () => Surroundings;
@@ -32,7 +36,8 @@ export interface LentUser extends Disposable {
 export interface LentNetwork extends AsyncDisposable {
   /** Of its directory, which lies beside those of the sandboxes' sockets. */
   readonly name: string;
-  readonly link: NetworkLink;
+  /** Undefined when its VMM has it already. */
+  readonly link: NetworkLink | undefined;
   /** To be called when the sandbox runs: the next one is made only then, so that it costs nobody's start. */
   attached(): void;
 }
@@ -81,6 +86,20 @@ export class Networks implements AsyncDisposable {
     };
     const name = path.basename(made.network.directory);
     return { name, link: made.network.link, attached, [Symbol.asyncDispose]: () => this.#end(made) };
+  }
+
+  /** The one that a former daemon's sandbox lives in. */
+  async retake(name: string): Promise<LentNetwork> {
+    const directory = path.join(this.#options.directory, name);
+    const user = this.#options.retakeUser?.((await stat(directory)).uid);
+    this.#names.add(name);
+    this.#show();
+    const end = async () => {
+      await removeNetwork(directory, this.#options.clock);
+      user?.[Symbol.dispose]();
+      this.#names.delete(name);
+    };
+    return { name, link: undefined, attached: () => this.fill(), [Symbol.asyncDispose]: end };
   }
 
   /** Makes what is missing of those that wait, one after the other and behind everybody's back. */

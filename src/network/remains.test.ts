@@ -42,6 +42,13 @@ describe("endFormerNetworks", () => {
     assert.deepEqual(await readdir(directory), ["i0123456789"]);
   });
 
+  it("spares those whose sandboxes run on", async () => {
+    for (const name of ["net-runs", "net-gone"]) await mkdir(path.join(directory, name));
+    const spared = new Set(["net-runs"]);
+    assert.equal(await endFormerNetworks(directory, { spared, clock: systemClock, logger: silentLogger }), 1);
+    assert.deepEqual(await readdir(directory), ["net-runs"]);
+  });
+
   it("finds nothing where no daemon has been", async () => {
     const none = path.join(directory, "missing");
     assert.equal(await endFormerNetworks(none, { clock: systemClock, logger: silentLogger }), 0);

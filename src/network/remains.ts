@@ -18,15 +18,22 @@ export async function removeNetwork(directory: string, clock: Clock): Promise<vo
   await rm(directory, { recursive: true, force: true });
 }
 
+export interface FormerNetworks {
+  /** Names of those whose sandboxes run on. */
+  readonly spared?: ReadonlySet<string>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
 /**
  * Ends the networks that a daemon which was killed has left in `directory`; to be called before any is made. Resolves
  * to how many there were. What could not be ended is logged, and stays for the next start.
  */
 export async function endFormerNetworks(
   directory: string,
-  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+  { spared = new Set(), clock, logger }: FormerNetworks,
 ): Promise<number> {
-  const names = (await namesIn(directory)).filter((name) => networkName.test(name));
+  const names = (await namesIn(directory)).filter((name) => networkName.test(name) && !spared.has(name));
   for (const name of names) {
     try {
       await removeNetwork(path.join(directory, name), clock);

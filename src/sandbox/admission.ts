@@ -47,6 +47,17 @@ export class Admission {
     return this.#sandboxes.waiting + this.#memory.waiting + this.#starts.waiting;
   }
 
+  /** The place of one that runs already, also on a node that is full. */
+  readmit(memoryBytes: number): Place {
+    const passes = [this.#sandboxes.readmit(), this.#memory.readmit(memoryBytes)];
+    return {
+      started: () => {},
+      [Symbol.dispose]: () => {
+        for (const pass of passes) pass[Symbol.dispose]();
+      },
+    };
+  }
+
   /** Throws `exhausted` when too many wait already, or when no place came free in time. */
   async enter(memoryBytes: number, signal: AbortSignal): Promise<Place> {
     using patience = deadline(this.#clock, this.#waitMsMax, "waiting for a place", signal);

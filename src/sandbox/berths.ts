@@ -8,6 +8,19 @@ export interface Berth extends Disposable {
   started(): void;
 }
 
+/** The berth of one that runs already: it waits for nobody. */
+export function retakeBerth(
+  admission: Admission,
+  uids: UidRange | undefined,
+  { memoryBytes, uid }: { readonly memoryBytes: number; readonly uid?: number },
+): Berth {
+  using undo = new DisposableStack();
+  const place = undo.use(admission.readmit(memoryBytes));
+  if (uid !== undefined && uids !== undefined) undo.use(uids.retake(uid));
+  const held = undo.move();
+  return { uid, started: () => place.started(), [Symbol.dispose]: () => held.dispose() };
+}
+
 /** Takes a berth; waits for its turn. */
 export async function takeBerth(
   admission: Admission,

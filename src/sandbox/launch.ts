@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { writeFile } from "node:fs/promises";
 import { AgentClient } from "../agent/agent-client.ts";
 import { LastingChannel } from "../agent/lasting-channel.ts";
 import { secretBytes } from "../agent/protocol/preamble.ts";
@@ -20,10 +19,11 @@ import { endedEarly } from "../machine/vmm-process.ts";
 import type { BuildLease, BuildSource } from "./build-source.ts";
 import { capture } from "./capture.ts";
 import { DiskTrouble } from "./disk-trouble.ts";
+import { networkFor, noteNetwork } from "./guest-network.ts";
 import type { Guest, LaunchOrder } from "./launcher.ts";
 import { type MachineParts, machineParts } from "./machine-parts.ts";
 import type { Metafile } from "./metafile.ts";
-import { makePlaces, networkFile, removePlaces } from "./places.ts";
+import { makePlaces, removePlaces } from "./places.ts";
 import { PauseTimes } from "./pause-times.ts";
 import { StepTimes } from "./step-times.ts";
 import { writeMemory } from "./write-memory.ts";
@@ -39,7 +39,7 @@ export interface LaunchOptions {
   /** Where empty overlays are kept to be copied. */
   readonly overlayDirectory: string;
   /** Missing where this host can have none. */
-  readonly networks?: Pick<Networks, "take">;
+  readonly networks?: Pick<Networks, "take" | "retake">;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -76,38 +76,29 @@ async function launchHeld(
   held: AsyncDisposableStack,
   signal: AbortSignal,
 ): Promise<Guest> {
-  const { builds, networks, clock, meter, random } = options;
+  const { clock, meter, random } = options;
   const steps = new StepTimes(clock, meter);
-  held.defer(() => removePlaces(order));
-  const acquire = (signal: AbortSignal) => builds.acquire(order.build, `sandbox ${order.id}`, signal);
-  const connect = async (signal: AbortSignal) =>
-    order.allowInternet && networks !== undefined ? held.use(await networks.take(signal)) : undefined;
-  const [lease, network] = await together<[BuildLease, LentNetwork | undefined, void]>(
-    [
-      async (signal) => held.use(await steps.measure("lease", () => acquire(signal))),
-      (signal) => steps.measure("network", () => connect(signal)),
-      () => steps.measure("directories", () => makePlaces(order)),
-    ],
-    signal,
-  );
-  if (network !== undefined) await writeFile(networkFile(order), network.name);
+  const ending: Ending = { leave: false };
+  const { lease, network } = await claim(order, options, { steps, ending, held }, signal);
   const link = network?.link;
   const parts = await machineParts(order, { ...options, network: link, lease, steps, held }, signal);
-  const start = () => Machine.start(parts.spec, { ...options.host, clock }, signal);
-  const machine = held.use(await steps.measure("machine", start));
-  order.onProcess(machine.identity);
+  const machine = await steps.measure("machine", () => machineOf(order, parts.spec, options, signal));
+  held.defer(() => (ending.leave ? machine.leave() : machine.destroy()));
+  if (order.left === undefined) order.onProcess(machine.identity);
   const trouble = held.use(new DiskTrouble(machine, parts.disk, { ...options, sandbox: order.id }));
-  const channelSecret = random.bytes(secretBytes);
+  if (order.left !== undefined) trouble.tolerate();
+  const channelSecret = order.left?.channelSecret ?? random.bytes(secretBytes);
   const awake = AbortSignal.any([signal, trouble.stopped]);
   const sleeping = { machine, lease, parts, channelSecret, steps, held };
-  const channel = await wake(order, sleeping, options, awake).catch(async (error: unknown) => {
+  const begun = order.left === undefined ? wake : takeOver;
+  const channel = await begun(order, sleeping, options, awake).catch(async (error: unknown) => {
     // Whatever broke first, a machine that is no more is the reason.
     if (signal.aborted || isAlive(machine.identity)) throw error;
     throw endedEarly(await machine.exited);
   });
   trouble.tolerate();
   network?.attached();
-  meter.count(order.how === "restore" ? "larder_restores_total" : "larder_boots_total");
+  meter.count(counterOf(order));
   const shape = machineShape(options.host.qemu, parts.spec, options.tscKhz);
   const times = new PauseTimes(clock, meter);
   const captured = { machine, lease, ...parts, channelSecret, shape, times };
@@ -124,9 +115,68 @@ async function launchHeld(
       await machine.resume(signal);
     },
     isAlive: () => isAlive(machine.identity),
+    leave: () => {
+      ending.leave = true;
+      return held.disposeAsync();
+    },
     lost: lossOf(machine, channel),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
+}
+
+/** Takes what lies outside of the machine: its build, its network, its directories. */
+async function claim(
+  order: LaunchOrder,
+  { builds, networks }: LaunchOptions,
+  { steps, ending, held }: Claiming,
+  signal: AbortSignal,
+) {
+  held.defer(() => (ending.leave ? undefined : removePlaces(order)));
+  const acquire = (signal: AbortSignal) => builds.acquire(order.build, `sandbox ${order.id}`, signal);
+  const connect = async (signal: AbortSignal) => {
+    const network = await networkFor(order, networks, signal);
+    // The next daemon finds it by its name.
+    held.defer(() => (ending.leave ? undefined : network?.[Symbol.asyncDispose]()));
+    return network;
+  };
+  const [lease, network] = await together<[BuildLease, LentNetwork | undefined, void]>(
+    [
+      async (signal) => held.use(await steps.measure("lease", () => acquire(signal))),
+      (signal) => steps.measure("network", () => connect(signal)),
+      async () => {
+        if (order.left === undefined) await steps.measure("directories", () => makePlaces(order));
+      },
+    ],
+    signal,
+  );
+  if (network !== undefined && order.left === undefined) await noteNetwork(order, network.name);
+  return { lease, network };
+}
+
+interface Claiming {
+  readonly steps: StepTimes;
+  readonly ending: Ending;
+  readonly held: AsyncDisposableStack;
+}
+
+/** How it ends when it is disposed of: whole, or so that its machine runs on. */
+interface Ending {
+  leave: boolean;
+}
+
+function machineOf(
+  { left }: LaunchOrder,
+  spec: MachineSpec,
+  { host, clock }: LaunchOptions,
+  signal: AbortSignal,
+): Promise<Machine> {
+  if (left !== undefined) return Machine.adopt(spec, left.process, clock, signal);
+  return Machine.start(spec, { ...host, clock }, signal);
+}
+
+function counterOf({ left, how }: LaunchOrder): string {
+  if (left !== undefined) return "larder_adoptions_total";
+  return how === "restore" ? "larder_restores_total" : "larder_boots_total";
 }
 
 interface Sleeping {
@@ -161,6 +211,21 @@ async function wake(
   };
   await steps.measure("init", () => new AgentClient(channel).init(settings, signal));
   return channel;
+}
+
+/**
+ * Finds the agent of a machine that has run on. It may have been stopped, by a pause that was cut off or by its disk:
+ * it goes on.
+ */
+async function takeOver(
+  _order: LaunchOrder,
+  { machine, channelSecret: secret, steps, held }: Sleeping,
+  { clock, random, logger }: LaunchOptions,
+  signal: AbortSignal,
+): Promise<LastingChannel> {
+  if ((await machine.status(signal)) !== "running") await machine.resume(signal);
+  const options = { path: machine.channelPath, secret, nextSecret: secret, clock, random, logger };
+  return held.use(await steps.measure("channel", () => LastingChannel.connect(options, signal)));
 }
 
 /** Has the guest write out what it has not yet: its disk alone will be what is left of it. */

@@ -18,6 +18,12 @@ export interface Remains {
   readonly process?: ProcessIdentity;
 }
 
+/** A machine that runs on without the daemon that started it, and what its agent accepts. */
+export interface LeftMachine {
+  readonly process: ProcessIdentity;
+  readonly channelSecret: Buffer;
+}
+
 export interface LaunchOrder {
   readonly id: string;
   readonly build: string;
@@ -29,7 +35,9 @@ export interface LaunchOrder {
   readonly accessToken: string | undefined;
   /** Whether the guest gets a way to the internet, where this host has one to give. */
   readonly allowInternet: boolean;
-  /** Of this sandbox alone, and not there yet. */
+  /** Its machine runs already, and is to be taken over: nothing of it is made anew. */
+  readonly left?: LeftMachine;
+  /** Of this sandbox alone, and not there yet unless its machine is. */
   readonly directory: string;
   readonly socketDirectory: string;
   /** The user that the machine runs as, where the daemon is root. */
@@ -56,6 +64,8 @@ export interface Guest extends AsyncDisposable {
   capture(order: CaptureOrder, signal: AbortSignal): Promise<BuildParts>;
   /** Lets it run again. */
   goOn(signal: AbortSignal): Promise<void>;
+  /** Lets go of it: its machine runs on, for the next daemon to take over. */
+  leave(): Promise<void>;
   /** Resolves, with the last words, when it ends or can no longer be reached. */
   readonly lost: Promise<string>;
 }

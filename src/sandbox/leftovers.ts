@@ -2,7 +2,7 @@ import { readdir } from "node:fs/promises";
 import path from "node:path";
 import { Failure } from "../base/failure.ts";
 import type { Logger } from "../base/logger.ts";
-import type { SandboxRecords } from "../store/sandbox-records.ts";
+import type { SandboxRecord, SandboxRecords } from "../store/sandbox-records.ts";
 import type { Launcher } from "./launcher.ts";
 
 export interface LeftoversOptions {
@@ -11,6 +11,8 @@ export interface LeftoversOptions {
   readonly directory: string;
   readonly socketDirectory: string;
   readonly logger: Logger;
+  /** Which machines are left running, to be taken over; none unless said. */
+  readonly spare?: (record: SandboxRecord) => boolean;
 }
 
 /**
@@ -19,7 +21,7 @@ export interface LeftoversOptions {
  * what is left of its last machine goes.
  */
 export async function endLeftovers(options: LeftoversOptions): Promise<number> {
-  const { records, launcher, directory, socketDirectory, logger } = options;
+  const { records, launcher, directory, socketDirectory, logger, spare = () => false } = options;
   const known = await records.all();
   const remains = new Map(
     [...(await idsIn(directory)), ...(await idsIn(socketDirectory))].map((id) => [
@@ -29,7 +31,8 @@ export async function endLeftovers(options: LeftoversOptions): Promise<number> {
   );
   const asleep = new Set(known.filter(({ state }) => state === "paused").map(({ id }) => id));
   for (const record of known) {
-    if (remains.has(record.id) || !asleep.has(record.id)) remains.set(record.id, record);
+    if (spare(record)) remains.delete(record.id);
+    else if (remains.has(record.id) || !asleep.has(record.id)) remains.set(record.id, record);
   }
   await Promise.all(
     [...remains.values()].map(async (each) => {

@@ -52,7 +52,10 @@ export async function machineParts(
   const [disk, , agentDisk, metafile, memory] = await together(
     [
       (signal) => exportDisk(order, options, signal),
-      () => steps.measure("overlay", () => makeOverlay(order, options)),
+      // What a machine that runs has written is in its overlay.
+      async () => {
+        if (order.left === undefined) await steps.measure("overlay", () => makeOverlay(order, options));
+      },
       (signal) => lease.input("agent-disk", signal),
       (signal) => steps.measure("files", () => readMetafile(order.build, lease, signal)),
       (signal) =>
@@ -144,8 +147,10 @@ async function bootedMemory(order: LaunchOrder, lease: BuildLease, signal: Abort
     [(signal) => lease.input("kernel", signal), (signal) => lease.input("initrd", signal)],
     signal,
   );
-  await writeFile(memory, "", { mode: 0o600 });
-  await truncate(memory, order.memoryBytes);
+  if (order.left === undefined) {
+    await writeFile(memory, "", { mode: 0o600 });
+    await truncate(memory, order.memoryBytes);
+  }
   const memfile = { path: memory, mode: "build" } as const;
   return { memfile, parts: undefined, kernel, initrd, snapfile: undefined } as const;
 }

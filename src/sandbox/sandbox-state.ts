@@ -1,4 +1,5 @@
 import { Failure } from "../base/failure.ts";
+import type { SandboxRecord } from "../store/sandbox-records.ts";
 import type { Expiry } from "./expiry.ts";
 import type { Guest } from "./launcher.ts";
 import type { Awakening } from "./tenancy.ts";
@@ -26,15 +27,20 @@ export type SandboxState =
   | { readonly kind: "stopping"; readonly attempt: Promise<void> | undefined }
   | { readonly kind: "gone" };
 
-/** What a start begins with: a record that nobody knows of yet, or a sandbox that sleeps. */
-export type From = "nothing" | "sleep";
+/** What a start begins with: a record that nobody knows of yet, one that sleeps, or one whose machine runs already. */
+export type From = "nothing" | "sleep" | "former run";
+
+export function fromOf({ paused, state }: SandboxRecord): From {
+  if (paused !== undefined) return "sleep";
+  return state === "starting" ? "nothing" : "former run";
+}
 
 /** Why a sandbox ended; the label `why` of the counter. */
 export type EndReason = "killed" | "expired" | "lost" | "failed" | "abandoned" | "closing";
 
 /** Clients may know of it: it has run, and does not end. */
 export function isThere(state: SandboxState): boolean {
-  if (state.kind === "starting") return state.from === "sleep";
+  if (state.kind === "starting") return state.from !== "nothing";
   return state.kind === "running" || state.kind === "falling asleep" || state.kind === "asleep";
 }
 

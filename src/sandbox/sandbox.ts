@@ -9,6 +9,7 @@ import { letGoOn } from "./let-go-on.ts";
 import {
   type EndReason,
   type From,
+  fromOf,
   guestOf,
   isThere,
   type Pausing,
@@ -76,7 +77,7 @@ export class Sandbox {
    * signal's reason; of a first start nothing is left then, else it sleeps on.
    */
   start(awakening: Awakening, signal: AbortSignal): Promise<void> {
-    const from = this.#record.paused === undefined ? "nothing" : "sleep";
+    const from = fromOf(this.#record);
     const cancel = new AbortController();
     const { records } = this.#options;
     const note = async () => {
@@ -117,14 +118,23 @@ export class Sandbox {
     return this.#occupy(take());
   }
 
-  /** The end is `timeoutMs` from now. False when it does not run. */
-  async setTimeout(timeoutMs: number): Promise<boolean> {
-    return this.#setEnd((expiry) => expiry.set(timeoutMs));
+  /** Sets or extends its time. False when it does not run. */
+  async changeEnd(change: (expiry: Expiry) => void): Promise<boolean> {
+    if (this.#state.kind !== "running") return false;
+    const { expiry } = this.#state;
+    change(expiry);
+    this.#record = { ...this.#record, endAt: expiry.endAt };
+    await this.#options.records.update(this.#record.id, { endAt: expiry.endAt });
+    return true;
   }
 
-  /** The end is at least `timeoutMs` from now. False when it does not run. */
-  async extendTimeout(timeoutMs: number): Promise<boolean> {
-    return this.#setEnd((expiry) => expiry.extend(timeoutMs));
+  /** Lets go of one that runs: its machine goes on without this daemon, and its record says where. */
+  async leave(): Promise<void> {
+    if (this.#state.kind !== "running") return;
+    const { guest, expiry } = this.#state;
+    this.#state = { kind: "gone" };
+    expiry[Symbol.dispose]();
+    await guest.leave();
   }
 
   /** Ends it because somebody asks for that; a machine that died before is lost, whoever notices it first. */
@@ -144,8 +154,7 @@ export class Sandbox {
       this.#endReason = why;
       reportEnd(this.#options, id, why, facts);
     }
-    if (state.kind === "starting" || state.kind === "falling asleep")
-      state.cancel.abort(whyNotStarted(id, why));
+    if ("cancel" in state) state.cancel.abort(whyNotStarted(id, why));
     if (state.kind === "running") state.expiry[Symbol.dispose]();
     const attempt = this.#remove(state).then(
       () => {
@@ -169,7 +178,7 @@ export class Sandbox {
       guest = await launching;
       cancelled.throwIfAborted();
       signal.throwIfAborted();
-      const changes = this.#run(guest, from, awakening.timeoutMs);
+      const changes = this.#run(guest, from, awakening.timeoutMs());
       await this.#options.records.update(this.#record.id, changes);
       signal.throwIfAborted();
     } catch (error) {
@@ -177,8 +186,8 @@ export class Sandbox {
       if (from === "sleep" && this.#endReason === undefined) {
         await this.#sleepOn(former, guest);
       } else {
-        const ended = signal.aborted ? this.end("abandoned") : this.end("failed", { error });
-        await ended.catch(() => "it has been logged, and the cause matters more");
+        const why = from === "nothing" ? (signal.aborted ? "abandoned" : "failed") : "lost";
+        await this.end(why, { error }).catch(() => "it has been logged, and the cause matters more");
       }
       throw reason;
     }
@@ -260,15 +269,6 @@ export class Sandbox {
 
   #endUnasked(why: EndReason, facts: object = {}): void {
     this.end(why, facts).catch(() => "it has been logged; whoever kills it tries again");
-  }
-
-  async #setEnd(change: (expiry: Expiry) => void): Promise<boolean> {
-    if (this.#state.kind !== "running") return false;
-    const { expiry } = this.#state;
-    change(expiry);
-    this.#record = { ...this.#record, endAt: expiry.endAt };
-    await this.#options.records.update(this.#record.id, { endAt: expiry.endAt });
-    return true;
   }
 
   async #remove(state: SandboxState): Promise<void> {

@@ -1,46 +1,23 @@
 import { abortable, ignore } from "../base/abortable.ts";
-import type { Clock } from "../base/clock.ts";
 import { deadline } from "../base/deadline.ts";
 import { Failure } from "../base/failure.ts";
-import type { Logger } from "../base/logger.ts";
-import type { Meter } from "../base/meter.ts";
-import type { Random } from "../base/random.ts";
 import type { SandboxRecord } from "../store/sandbox-records.ts";
-import type { Store } from "../store/store.ts";
-import { Admission, type AdmissionLimits } from "./admission.ts";
-import { type Berth, takeBerth } from "./berths.ts";
-import type { SnapshotKeeper } from "./child-builds.ts";
-import { chooseBuild, type HostShape } from "./choose-build.ts";
+import { adoption, leftMachine } from "./adoption.ts";
+import { Admission } from "./admission.ts";
+import { type Berth, retakeBerth, takeBerth } from "./berths.ts";
+import { chooseBuild } from "./choose-build.ts";
 import { checkLimit, checkRequest, checkTimeout, type CreateRequest } from "./create-request.ts";
 import { type Ingress, ingressOf } from "./ingress.ts";
-import type { GuestChannel, Launcher, LaunchOrder } from "./launcher.ts";
+import type { GuestChannel, LaunchOrder } from "./launcher.ts";
+import { inspectionOf } from "./inspection.ts";
 import { newRecord } from "./new-record.ts";
 import { resumption } from "./resumption.ts";
 import { Sandbox } from "./sandbox.ts";
 import { recordStates, type SandboxFilter, type SandboxPage } from "./sandbox-filter.ts";
 import { type SandboxView, viewOf } from "./sandbox-view.ts";
+import type { SandboxesOptions } from "./sandboxes-options.ts";
 import type { Awakening } from "./tenancy.ts";
 import { accessTokenOf } from "./tokens.ts";
-import type { UidRange } from "./uid-range.ts";
-
-export interface SandboxesOptions {
-  readonly store: Pick<Store, "settings" | "templates" | "sandboxes">;
-  readonly launcher: Launcher;
-  readonly snapshots: SnapshotKeeper;
-  readonly host: HostShape;
-  readonly limits: AdmissionLimits;
-  /** Gets one directory for each sandbox. */
-  readonly directory: string;
-  /** The same for sockets; short. */
-  readonly socketDirectory: string;
-  /** Users that machines run as; only a root daemon has some to give. */
-  readonly uids?: UidRange;
-  readonly agentVersion: string;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly meter: Meter;
-}
 
 /** What connecting to a sandbox came to. */
 export interface Connected {
@@ -49,6 +26,8 @@ export interface Connected {
   readonly resumed: boolean;
 }
 
+/** How long a machine that was left may take to answer. */
+const adoptMsMax = 60_000;
 /** How long waking a sandbox may take, whoever waits for it. */
 const wakeMsMax = 120_000;
 
@@ -81,11 +60,15 @@ export class Sandboxes implements AsyncDisposable {
     }
   }
 
-  /** Takes over what a former run has left asleep; to be called before anybody asks. */
+  /**
+   * Takes over what a former run has left, asleep or running; to be called before anybody asks. What runs and cannot
+   * be reached is ended, and that is logged.
+   */
   async recall(): Promise<void> {
-    for (const record of await this.#options.store.sandboxes.all()) {
-      if (record.state === "paused") this.#live.set(record.id, this.#sandbox(record));
-    }
+    const records = await this.#options.store.sandboxes.all();
+    for (const record of records.filter(({ state }) => state === "paused"))
+      this.#live.set(record.id, this.#sandbox(record));
+    await Promise.all(records.map((record) => this.#adopt(record)));
   }
 
   async get(id: string): Promise<SandboxView> {
@@ -117,7 +100,7 @@ export class Sandboxes implements AsyncDisposable {
       if (this.#live.get(id)?.endReason !== undefined)
         throw new Failure("conflict", `sandbox '${id}' is ending`);
       const sandbox = this.#known(id);
-      if (sandbox.state === "running" && (await sandbox.extendTimeout(timeoutMs)))
+      if (sandbox.state === "running" && (await sandbox.changeEnd((end) => end.extend(timeoutMs))))
         return { view: this.#view(sandbox.record), resumed: false };
       if (sandbox.state === "asleep") {
         // Whoever leaves while it wakes ends nobody else's wait.
@@ -131,7 +114,7 @@ export class Sandboxes implements AsyncDisposable {
   /** Sets the end to `timeoutMs` from now, sooner or later than it was. */
   async setTimeout(id: string, timeoutMs: number): Promise<void> {
     checkTimeout(timeoutMs);
-    await this.#running(id).setTimeout(timeoutMs);
+    await this.#running(id).changeEnd((end) => end.set(timeoutMs));
   }
 
   /** Puts it to sleep; with `memory` it goes on where it was. Throws `conflict` when it sleeps already. */
@@ -165,29 +148,21 @@ export class Sandboxes implements AsyncDisposable {
     return ingressOf(this.#view(this.#known(id).record));
   }
 
-  /** What is there, for operators: starting and ending ones too. */
   inspect(): object {
-    const awake = [...this.#live.values()].filter(({ state }) => state !== "asleep");
-    const sandboxes = awake.map(({ record, state, endReason }) => ({
-      id: record.id,
-      state: endReason === undefined ? state : "stopping",
-      build: record.build,
-      pid: record.process?.pid,
-      directory: record.directory,
-      socketDirectory: record.socketDirectory,
-    }));
+    const sandboxes = inspectionOf(this.#live.values());
     return { sandboxes, places: this.#admission.inside, waiting: this.#admission.waiting };
   }
 
   /**
-   * Ends all that run and takes no more; those that sleep stay for the next run. What could not be removed has been
-   * logged; the next start tries again.
+   * Takes no more, and ends all that run, or leaves them running; those that sleep stay for the next run. What could
+   * not be removed has been logged; the next start tries again.
    */
-  async close(): Promise<void> {
+  async close(running: "end" | "leave" = "end"): Promise<void> {
     this.#closing.abort(new Failure("unavailable", "the daemon is stopping"));
     const end = async (sandbox: Sandbox) => {
       if (sandbox.isThere && sandbox.state !== "running") await sandbox.settled;
-      if (sandbox.state !== "asleep") await sandbox.end("closing");
+      if (running === "leave" && sandbox.state === "running") await sandbox.leave();
+      else if (sandbox.state !== "asleep") await sandbox.end("closing");
     };
     await Promise.allSettled([...this.#creates, ...[...this.#live.values()].map(end)]);
   }
@@ -225,8 +200,21 @@ export class Sandboxes implements AsyncDisposable {
     const sandbox = this.#sandbox(record);
     this.#live.set(record.id, sandbox);
     const { timeoutMs } = record;
-    await sandbox.start({ how: async () => how, timeoutMs, berth: async () => berth }, signal);
+    const awakening = { how: async () => how, timeoutMs: () => timeoutMs, berth: async () => berth };
+    await sandbox.start(awakening, signal);
     return this.#view(sandbox.record);
+  }
+
+  async #adopt(record: SandboxRecord): Promise<void> {
+    const left = leftMachine(record);
+    if (left === undefined) return;
+    const { clock, uids } = this.#options;
+    const sandbox = this.#sandbox(record);
+    this.#live.set(record.id, sandbox);
+    using limit = deadline(clock, adoptMsMax, `taking over sandbox '${record.id}'`, this.#closing.signal);
+    const awakening = adoption(record, left, () => retakeBerth(this.#admission, uids, record), clock);
+    await sandbox.start(awakening, limit.signal).catch(() => "it has been ended, and that is logged");
+    this.#show();
   }
 
   /** Begins in the same moment: nobody else can find it asleep. */
@@ -236,7 +224,7 @@ export class Sandboxes implements AsyncDisposable {
     const limit = deadline(clock, wakeMsMax, `waking sandbox '${record.id}'`, this.#closing.signal);
     const awakening: Awakening = {
       how: () => resumption(record, reboot, snapshots, host),
-      timeoutMs,
+      timeoutMs: () => timeoutMs,
       berth: (signal) => this.#berth(record.memoryBytes, signal),
     };
     const began = clock.monotonic();

@@ -1,7 +1,7 @@
 import type { Logger } from "../base/logger.ts";
 import type { SandboxRecord, SandboxRecords } from "../store/sandbox-records.ts";
 import type { Berth } from "./berths.ts";
-import type { Guest, Launcher, LaunchOrder } from "./launcher.ts";
+import type { Guest, Launcher, LaunchOrder, LeftMachine } from "./launcher.ts";
 
 export interface TenancyOptions {
   readonly launcher: Launcher;
@@ -15,7 +15,10 @@ export interface TenancyOptions {
 
 export interface Awakening {
   readonly how: () => Promise<LaunchOrder["how"]>;
-  readonly timeoutMs: number;
+  /** How long it is to live from the moment on in which it runs; asked in that moment. */
+  readonly timeoutMs: () => number;
+  /** Its machine runs already. */
+  readonly left?: LeftMachine;
   /** Takes what it needs of the node; given back when it sleeps or is gone. */
   readonly berth: (signal: AbortSignal) => Promise<Berth>;
 }
@@ -33,7 +36,11 @@ export class Tenancy {
   }
 
   /** Takes a berth and launches a machine in it; `note` writes the record before anything is there. */
-  async begin({ how, berth }: Awakening, note: () => Promise<void>, signal: AbortSignal): Promise<Guest> {
+  async begin(
+    { how, berth, left }: Awakening,
+    note: () => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<Guest> {
     const { launcher, record, change } = this.#options;
     const way = await how();
     const own = await berth(signal);
@@ -43,7 +50,7 @@ export class Tenancy {
       await note();
       if (this.#untidy) await launcher.reap(record());
       this.#untidy = false;
-      return await launcher.launch(this.#order(way), signal);
+      return await launcher.launch({ ...this.#order(way), ...(left && { left }) }, signal);
     } finally {
       own.started();
     }

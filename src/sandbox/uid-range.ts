@@ -31,6 +31,16 @@ export class UidRange {
     while (this.#lent.has(this.#first + this.#next)) this.#next = (this.#next + 1) % this.#count;
     const uid = this.#first + this.#next;
     this.#next = (this.#next + 1) % this.#count;
+    return this.#lend(uid);
+  }
+
+  /** The id of a machine that runs already. Throws `conflict` when another one has it. */
+  retake(uid: number): LentUid {
+    if (this.#lent.has(uid)) throw new Failure("conflict", `user id ${uid} is in use already`);
+    return this.#lend(uid);
+  }
+
+  #lend(uid: number): LentUid {
     this.#lent.add(uid);
     let lent = true;
     return {

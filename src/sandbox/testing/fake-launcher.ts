@@ -3,7 +3,7 @@ import { PassThrough } from "node:stream";
 import { abortable } from "../../base/abortable.ts";
 import { Failure } from "../../base/failure.ts";
 import type { BuildParts } from "../../build/make-build.ts";
-import type { Guest, Launcher, LaunchOrder, Remains } from "../launcher.ts";
+import type { Guest, Launcher, LaunchOrder, ProcessIdentity, Remains } from "../launcher.ts";
 
 /** One launch, in the hands of the test. */
 export class FakeLaunch {
@@ -71,15 +71,17 @@ export class FakeLauncher implements Launcher {
   readonly there = new Set<string>();
   /** Launches answer by themselves. */
   automatic = false;
+  /** What machines are said to be; one that is not there unless a test says otherwise. */
+  process: ProcessIdentity | undefined;
   /** How many removals, from now on, fail. */
   brokenRemovals = 0;
   #pids = 1000;
 
   async launch(order: LaunchOrder, signal: AbortSignal): Promise<Guest> {
     signal.throwIfAborted();
-    assert.ok(!this.there.has(order.id), "a sandbox never has two machines");
+    assert.equal(this.there.has(order.id), order.left !== undefined, "a sandbox never has two machines");
     this.there.add(order.id);
-    order.onProcess({ pid: this.#pids++, startTime: "1" });
+    order.onProcess(this.process ?? { pid: this.#pids++, startTime: "1" });
     const launch = new FakeLaunch(order, signal);
     this.launches.push(launch);
     if (this.automatic) launch.answer();
@@ -99,6 +101,7 @@ export class FakeLauncher implements Launcher {
       goOn: async () => launch.goOn(),
       isAlive: () => launch.isAlive,
       lost: launch.lost,
+      leave: async () => {},
       [Symbol.asyncDispose]: async () => this.#remove(order.id),
     };
   }

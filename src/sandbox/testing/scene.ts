@@ -36,7 +36,8 @@ export class Scene implements AsyncDisposable {
   readonly meter = new MemoryMeter();
   readonly launcher = new FakeLauncher();
   readonly snapshots = new FakeSnapshots();
-  readonly uids = new UidRange(100_000, 1_000);
+  /** Another range after a restart. */
+  uids = freshUids();
   readonly store: Store;
   /** Another one after a restart. */
   sandboxes: Sandboxes;
@@ -76,8 +77,9 @@ export class Scene implements AsyncDisposable {
   }
 
   /** The daemon ends, and another one begins over the same store. */
-  async restart(): Promise<void> {
-    await this.sandboxes.close();
+  async restart(running: "end" | "leave" = "end"): Promise<void> {
+    await this.sandboxes.close(running);
+    this.uids = freshUids();
     this.sandboxes = this.#sandboxes();
     await this.sandboxes.recall();
   }
@@ -114,6 +116,10 @@ export class Scene implements AsyncDisposable {
     await this.assertNothingLeft();
     await this.store.close();
   }
+}
+
+function freshUids(): UidRange {
+  return new UidRange(100_000, 1_000);
 }
 
 function createRequest(request: Partial<CreateRequest>): CreateRequest {

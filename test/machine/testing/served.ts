@@ -69,7 +69,7 @@ export async function serveAt(
     metric: async (name) => sumOf(name, await (await fetch(`${url}/metrics`)).text()),
     larder: (...args) => run([...before, launcher, ...args], { ...all, LARDER_API_KEY: apiKey }, program),
     end,
-    [Symbol.asyncDispose]: async () => void (await end("SIGTERM")),
+    [Symbol.asyncDispose]: async () => void (await end("SIGINT")),
   };
 }
 

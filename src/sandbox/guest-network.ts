@@ -1,0 +1,33 @@
+import { readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import type { LentNetwork, Networks } from "../network/networks.ts";
+import type { LaunchOrder } from "./launcher.ts";
+import { networkFile } from "./places.ts";
+
+type Owner = Pick<LaunchOrder, "socketDirectory">;
+
+/** The network of a guest that is to have one: a fresh one, or the one that its machine lives in already. */
+export async function networkFor(
+  order: LaunchOrder,
+  networks: Pick<Networks, "take" | "retake"> | undefined,
+  signal: AbortSignal,
+): Promise<LentNetwork | undefined> {
+  if (networks === undefined) return undefined;
+  if (order.left === undefined) return order.allowInternet ? await networks.take(signal) : undefined;
+  const name = notedNetwork(order);
+  return name === undefined ? undefined : await networks.retake(name);
+}
+
+/** Notes the name of a sandbox's network, for whoever has to find it again. */
+export async function noteNetwork(owner: Owner, name: string): Promise<void> {
+  await writeFile(networkFile(owner), name);
+}
+
+/** Undefined when it has none. */
+export function notedNetwork(owner: Owner): string | undefined {
+  try {
+    return readFileSync(networkFile(owner), "utf8");
+  } catch {
+    return undefined;
+  }
+}

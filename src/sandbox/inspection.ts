@@ -1,0 +1,14 @@
+import type { Sandbox } from "./sandbox.ts";
+
+/** What is there, for operators: starting and ending ones too. */
+export function inspectionOf(all: Iterable<Sandbox>): object[] {
+  const awake = [...all].filter(({ state }) => state !== "asleep");
+  return awake.map(({ record, state, endReason }) => ({
+    id: record.id,
+    state: endReason === undefined ? state : "stopping",
+    build: record.build,
+    pid: record.process?.pid,
+    directory: record.directory,
+    socketDirectory: record.socketDirectory,
+  }));
+}
