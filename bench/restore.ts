@@ -36,7 +36,7 @@ const ground = { configuration, premises, clock, random, logger, metrics };
 const builds = await wireBuilds(ground, ends, signal);
 const host = await needBase(ground, builds);
 const networks = await wireNetworks(ground, ends, signal);
-const sandboxes = await wireSandboxes(ground, builds, { host, networks }, { ends, running: () => "end" });
+const { sandboxes } = await wireSandboxes(ground, builds, { host, networks }, { ends, running: () => "end" });
 const request = {
   template: "base",
   timeoutMs: 60_000,

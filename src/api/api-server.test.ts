@@ -73,7 +73,7 @@ describe("the API", () => {
       [{ templateID: "base", autoPauseMemory: false }, /^field 'autoPauseMemory': .*only with autoPause$/],
       [
         { templateID: "base", autoResume: { enabled: true } },
-        /^field 'autoResume': resuming by traffic is not supported yet$/,
+        /^field 'autoResume' says something only with autoPause$/,
       ],
       [{ templateID: "base", timeout: 0 }, /^field 'timeout': /],
       [{ templateID: "base", timeout: "60" }, /^field 'timeout': /],
@@ -136,6 +136,23 @@ describe("the API", () => {
     const { status, body } = await api.call("POST", "/v2/sandboxes", { templateID: "base" });
     assert.equal(status, 500);
     assert.doesNotMatch(body.message, /secret/);
+  });
+
+  it("a sandbox is paused once, and woken by connect (201) or resume, which is refused while it runs", async () => {
+    await using api = await TestApi.start();
+    const { sandboxID: id } = (await api.call("POST", "/sandboxes", {})).body;
+    const status = async (path: string, body?: object) =>
+      (await api.call("POST", `/sandboxes/${id}/${path}`, body)).status;
+    assert.equal(await status("resume", { timeout: 10 }), 409);
+    assert.equal(await status("pause", { memory: false }), 204);
+    assert.deepEqual(api.sandboxes.pauses, [{ id, memory: false }]);
+    assert.equal(await status("pause"), 409);
+    assert.equal((await api.call("GET", `/sandboxes/${id}`)).body.state, "paused");
+    assert.equal(await status("connect", { memory: false }), 201);
+    assert.equal(await status("connect", {}), 200);
+    assert.equal(await status("pause", {}), 204);
+    assert.equal(await status("resume"), 201);
+    assert.equal((await api.call("POST", "/sandboxes/i9999/pause")).status, 404);
   });
 
   it("an unknown route gets 404 with its name", async () => {
@@ -209,7 +226,7 @@ describe("the API", () => {
       paths: Record<string, object>;
     };
     assert.ok(description.paths["/v2/sandboxes/{id}/connect"]);
-    assert.equal(description.paths["/sandboxes/{id}/fork"], undefined);
+    assert.equal(description.paths["/sandboxes/{id}/metrics"], undefined);
     assert.match(await (await fetch(api.url, { headers: { accept: "text/html" } })).text(), /<h1>Larder/);
     assert.equal(await (await fetch(`${api.url}/metrics`)).text(), "larder_up 1\n");
   });

@@ -9,14 +9,16 @@ import { errorHandler } from "./error-answers.ts";
 import { listRoutes } from "./list-routes.ts";
 import { notYetRoutes } from "./not-yet-routes.ts";
 import { operatorRoutes } from "./operator-routes.ts";
-import type { Admin, Inspect, KeyChecker, TemplateService } from "./ports.ts";
+import type { Admin, Inspect, KeyChecker, SnapshotService, TemplateService } from "./ports.ts";
 import { pauseRoutes } from "./pause-routes.ts";
 import { publicRoutes, type PublicRoutesOptions } from "./public-routes.ts";
 import { sandboxRoutes, type SandboxRoutesOptions } from "./sandbox-routes.ts";
+import { snapshotRoutes } from "./snapshot-routes.ts";
 import { templateRoutes } from "./template-routes.ts";
 
 export interface ApplicationOptions extends SandboxRoutesOptions, Omit<PublicRoutesOptions, "requireKey"> {
   readonly templates: TemplateService;
+  readonly snapshots: SnapshotService;
   readonly keys: KeyChecker;
   readonly inspect: Inspect;
   readonly admin: Admin;
@@ -59,6 +61,7 @@ export async function application(
     keyed.addHook("onRequest", requireKey);
     await keyed.register(sandboxRoutes, options);
     await keyed.register(pauseRoutes, options);
+    await keyed.register(snapshotRoutes, options);
     await keyed.register(listRoutes, options);
     await keyed.register(templateRoutes, options);
     await keyed.register(operatorRoutes, options);

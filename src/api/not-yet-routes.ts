@@ -6,16 +6,12 @@ const missing: readonly (readonly [
   methods: readonly HTTPMethods[],
   paths: readonly string[],
 ])[] = [
-  ["forking a sandbox is", ["POST"], ["/sandboxes/:id/fork"]],
-  ["making a snapshot of a sandbox is", ["POST"], ["/sandboxes/:id/snapshots"]],
-  ["listing snapshots is", ["GET"], ["/snapshots"]],
   ["metrics of a sandbox are", ["GET"], ["/sandboxes/:id/metrics", "/sandboxes/metrics"]],
   ["logs of a sandbox are", ["GET"], ["/sandboxes/:id/logs", "/v2/sandboxes/:id/logs"]],
   ["changing the network of a sandbox is", ["PUT"], ["/sandboxes/:id/network"]],
   ["changing the metadata of a sandbox is", ["PUT", "PATCH"], ["/sandboxes/:id/metadata"]],
   ["making a template is", ["POST"], ["/templates", "/v2/templates", "/v3/templates", "/templates/:id"]],
   ["changing a template is", ["PATCH"], ["/templates/:id", "/v2/templates/:id"]],
-  ["deleting a template or a snapshot is", ["DELETE"], ["/templates/:id"]],
   ["building a template is", ["POST"], ["/templates/:id/builds/:build", "/v2/templates/:id/builds/:build"]],
   [
     "building a template is",

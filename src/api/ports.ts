@@ -1,8 +1,10 @@
 import type { Readable, Duplex } from "node:stream";
 import type { CreateRequest } from "../sandbox/create-request.ts";
+import type { ForkOutcome, SnapshotView } from "../sandbox/snapshots.ts";
+import type { SnapshotFilter } from "../store/snapshot-records.ts";
 import type { SandboxView } from "../sandbox/sandbox-view.ts";
 import type { Ingress } from "../sandbox/ingress.ts";
-import type { Connected } from "../sandbox/sandboxes.ts";
+import type { Connected } from "../sandbox/outcomes.ts";
 import type { SandboxFilter, SandboxPage } from "../sandbox/sandbox-filter.ts";
 
 /**
@@ -54,6 +56,23 @@ export interface SandboxService {
   kill(id: string): Promise<boolean>;
   channel(id: string): GuestChannel;
   ingress(id: string): Ingress;
+  /** The same for traffic from outside: one that sleeps may be woken by it, for whoever `mayWake`. */
+  reach(id: string, mayWake: (view: SandboxView) => boolean, signal: AbortSignal): Promise<GuestChannel>;
+}
+
+/** What others start from. */
+export interface SnapshotService {
+  create(sandboxId: string, name: string | undefined, signal: AbortSignal): Promise<SnapshotView>;
+  list(
+    filter: SnapshotFilter,
+  ): Promise<{ readonly snapshots: readonly SnapshotView[]; readonly next?: string }>;
+  /** False when there is no such snapshot. */
+  remove(reference: string): Promise<boolean>;
+  fork(
+    sandboxId: string,
+    wish: { readonly count: number; readonly timeoutMs: number },
+    signal: AbortSignal,
+  ): Promise<readonly ForkOutcome[]>;
 }
 
 export interface TemplateView {

@@ -17,11 +17,7 @@ export const createBody = z.strictObject({
   allow_internet_access: z.boolean().nullish(),
   autoPause: z.boolean().nullish(),
   autoPauseMemory: z.boolean().nullish(),
-  autoResume: only(
-    z.strictObject({ enabled: z.boolean() }),
-    ({ enabled }) => !enabled,
-    "resuming by traffic is not supported yet",
-  ),
+  autoResume: z.strictObject({ enabled: z.boolean() }).nullish(),
   network: networkFields.nullish(),
   iam: notYet("workload identity is"),
   mcp: notYet("MCP servers are"),

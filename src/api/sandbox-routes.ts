@@ -13,7 +13,7 @@ import { lifecycleOf } from "./lifecycle.ts";
 import { ingressOf } from "./network-fields.ts";
 import type { SandboxService } from "./ports.ts";
 import type { CreateRequest } from "../sandbox/create-request.ts";
-import type { Connected } from "../sandbox/sandboxes.ts";
+import type { Connected } from "../sandbox/outcomes.ts";
 import type { SandboxView } from "../sandbox/sandbox-view.ts";
 import { connectBody, type CreateBody, createBody, refreshBody, timeoutBody } from "./sandbox-bodies.ts";
 import { sandboxDetail, startedSandbox, toDetail, toStarted } from "./sandbox-views.ts";

@@ -19,10 +19,11 @@ import {
 } from "./gone.ts";
 import { forwardToPort, type PortExchange, type PortWay } from "./port-traffic.ts";
 import type { SandboxService } from "./ports.ts";
-import type { Ingress } from "../sandbox/ingress.ts";
+import { type Ingress, ingressOf } from "../sandbox/ingress.ts";
+import type { SandboxView } from "../sandbox/sandbox-view.ts";
 
 export interface SandboxTrafficOptions {
-  readonly sandboxes: Pick<SandboxService, "channel" | "ingress">;
+  readonly sandboxes: Pick<SandboxService, "channel" | "ingress" | "reach">;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
@@ -65,7 +66,7 @@ export class SandboxTraffic {
 
   async #forward(exchange: Exchange, signal: AbortSignal): Promise<void> {
     const { request, response, id, port } = exchange;
-    const way = this.#way(id);
+    const way = this.#way(id) ?? (await this.#reach(exchange, signal));
     if (way === undefined) return answerRefusal(request, response, sandboxGone(id));
     if (port === agentPort) return await forwardToAgent(exchange, way.channel, signal);
     const refusal = whyNotIn(request, id, way.ingress);
@@ -87,6 +88,22 @@ export class SandboxTraffic {
     if (failure.code !== "exhausted") return answerRefusal(request, response, sandboxGone(id));
     const retryAfter = ["retry-after", String(retryAfterSeconds)];
     answerError(response, failureStatus.exhausted, failure.message, retryAfter);
+  }
+
+  /** The way into a sandbox that sleeps, woken by whoever may enter it; its agent, by whoever has the token. */
+  async #reach({ request, id, port }: Exchange, signal: AbortSignal): Promise<PortWay | undefined> {
+    const mayWake = (view: SandboxView) =>
+      port === agentPort
+        ? view.accessToken === undefined ||
+          isSame(String(request.headers["x-access-token"]), view.accessToken)
+        : whyNotIn(request, id, ingressOf(view)) === undefined;
+    try {
+      await this.#options.sandboxes.reach(id, mayWake, signal);
+      return this.#way(id);
+    } catch (error) {
+      if (Failure.is(error, "not_found") || Failure.is(error, "conflict")) return undefined;
+      throw error;
+    }
   }
 
   #way(id: string): PortWay | undefined {

@@ -78,6 +78,34 @@ for (const [version, { Sandbox, Template, SandboxNotFoundError, RateLimitError }
       assert.equal((await Sandbox.getInfo(id, options(api))).state, "running");
     });
 
+    it("makes snapshots, lists and deletes them, and forks", async () => {
+      await using api = await TestApi.start();
+      const sandbox = await Sandbox.create(options(api));
+      const { snapshotId } = await sandbox.createSnapshot();
+      const named = await sandbox.createSnapshot({ name: "mine" });
+      assert.deepEqual(named.names ?? ["mine:default"], ["mine:default"]);
+      const listed = await Sandbox.listSnapshots(options(api)).nextItems();
+      assert.deepEqual(
+        listed.map((each) => each.snapshotId),
+        [named.snapshotId, snapshotId],
+      );
+      assert.equal(await Sandbox.deleteSnapshot(named.snapshotId, options(api)), true);
+      assert.equal(await Sandbox.deleteSnapshot("ns/snap:default", options(api)), false);
+      api.snapshots.forkFailure = new Failure("exhausted", "the node is full");
+      const answer = await api.call("POST", `/sandboxes/${sandbox.sandboxId}/fork`, {
+        count: 2,
+        timeout: 60,
+      });
+      assert.equal(answer.status, 201);
+      assert.equal(answer.body[0].sandbox.envdAccessToken, "token");
+      assert.deepEqual(answer.body[1], { error: { code: 429, message: "the node is full" } });
+      assert.equal(
+        (await api.call("POST", `/sandboxes/${sandbox.sandboxId}/fork`, { count: 0 })).status,
+        400,
+      );
+      assert.equal((await api.call("POST", "/sandboxes/i9999/fork", {})).status, 404);
+    });
+
     it("is told in words what is not supported, and when the node is full", async () => {
       await using api = await TestApi.start();
       const sandbox = await Sandbox.create(options(api));

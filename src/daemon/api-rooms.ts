@@ -3,6 +3,7 @@ import type { ApiServerOptions } from "../api/api-server.ts";
 import type { Admin } from "../api/ports.ts";
 import type { Networks } from "../network/networks.ts";
 import type { Sandboxes } from "../sandbox/sandboxes.ts";
+import type { Snapshots } from "../sandbox/snapshots.ts";
 import { templateService } from "./template-service.ts";
 import { agentVersion, type Builds, type Ground } from "./wiring.ts";
 
@@ -15,11 +16,11 @@ const closeMsMax = 1500;
 export function apiRooms(
   { configuration, clock, logger, metrics }: Ground,
   { store, cache }: Builds,
-  sandboxes: Sandboxes,
+  { sandboxes, snapshots }: { readonly sandboxes: Sandboxes; readonly snapshots: Snapshots },
   networks: Networks | undefined,
 ): Omit<ApiServerOptions, "boundHost" | "port" | "version"> {
   return {
-    ...{ sandboxes, clock, logger, meter: metrics, startMsMax, closeMsMax },
+    ...{ sandboxes, snapshots, clock, logger, meter: metrics, startMsMax, closeMsMax },
     domain: configuration.domain,
     arrival: arrivalLimits,
     templates: templateService(store.templates, agentVersion),

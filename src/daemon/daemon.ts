@@ -82,12 +82,12 @@ export class Daemon implements AsyncDisposable {
       await builds.store.apiKeys.set("local", apiKey);
       const networks = await wireNetworks(ground, ends, signal);
       const end = { ends, running: () => ending.running };
-      const sandboxes = await wireSandboxes(ground, builds, { host, networks }, end);
+      const made = await wireSandboxes(ground, builds, { host, networks }, end);
       // Whoever has lived on holds its leases by now.
       await builds.cache.settle();
       signal.throwIfAborted();
       const version = readVersion();
-      const rooms = apiRooms(ground, builds, sandboxes, networks);
+      const rooms = apiRooms(ground, builds, made, networks);
       const listening = { ...rooms, boundHost, port, version, certificate };
       const api = ends.hold("api", await ApiServer.listen(listening));
       const { domain } = configuration;

@@ -30,6 +30,7 @@ import type { Remains } from "../sandbox/launcher.ts";
 import { MachineLauncher } from "../sandbox/machine-launcher.ts";
 import { reap } from "../sandbox/reap.ts";
 import { Sandboxes } from "../sandbox/sandboxes.ts";
+import { Snapshots } from "../sandbox/snapshots.ts";
 import { UidRange } from "../sandbox/uid-range.ts";
 import type { SandboxRecord } from "../store/sandbox-records.ts";
 import { Store } from "../store/store.ts";
@@ -152,22 +153,22 @@ export async function wireSandboxes(
   builds: Builds,
   { host, networks }: { readonly host: Host; readonly networks: Networks | undefined },
   { ends, running }: { readonly ends: EndsInOrder; readonly running: () => "end" | "leave" },
-): Promise<Sandboxes> {
+): Promise<{ readonly sandboxes: Sandboxes; readonly snapshots: Snapshots }> {
   const { configuration, clock, random, logger, metrics: meter } = ground;
   const { data, sandboxesMax, memoryBytesMax, restoresMax, waitingMax } = configuration;
   const { store } = builds;
   const launcher = wireLauncher(ground, builds, host, networks);
   builds.exports.start();
-  const snapshots = await wireChildBuilds(ground, builds, ends);
+  const keeper = await wireChildBuilds(ground, builds, ends);
   const sandboxes = new Sandboxes({
-    ...{ store, launcher, snapshots, ...placesOf(ground), agentVersion, host: shapeOf(host) },
+    ...{ store, launcher, snapshots: keeper, ...placesOf(ground), agentVersion, host: shapeOf(host) },
     limits: { sandboxesMax, memoryBytesMax, startsMax: restoresMax, waitersMax: waitingMax, waitMsMax },
     ...(host.machines.root ? { uids: usersFor(data, "machines") } : {}),
     ...{ clock, random, logger, meter },
   });
   ends.hold("sandboxes", { [Symbol.asyncDispose]: () => sandboxes.close(running()) });
   await sandboxes.recall();
-  return sandboxes;
+  return { sandboxes, snapshots: new Snapshots({ sandboxes, records: store.snapshots, keeper }) };
 }
 
 /** Enough that one slow page of the disk does not hold up everybody; more brought nothing. */

@@ -90,7 +90,7 @@ class Node implements AsyncDisposable {
   }
 
   async until(holds: () => Promise<boolean> | boolean): Promise<void> {
-    for (let turn = 0; turn < 500; turn++) {
+    for (let turn = 0; turn < 20_000; turn++) {
       if (await holds()) return;
       await new Promise((resolve) => setImmediate(resolve));
       await this.world.clock.advance(10);

@@ -36,6 +36,8 @@ export interface SnapshotKeeper {
    * stopped for it; with `goOn` it runs again as soon as it was copied.
    */
   take(guest: Guest, wish: { memory: boolean; goOn: boolean }, signal: AbortSignal): Promise<HeldBuild>;
+  /** Keeps a build that was made before. */
+  hold(build: string): HeldBuild;
   /** What a host must be like to run its memory; undefined when it has none, or is none of ours. */
   shapeOf(build: string): Promise<MachineShape | undefined>;
   /** Something that needed a build is gone: what nothing needs any more goes too, in its own time. */
@@ -96,13 +98,13 @@ export class ChildBuilds implements SnapshotKeeper, AsyncDisposable {
     const build = randomUUID();
     const directory = path.join(this.#options.directory, build);
     await mkdir(directory, { mode: 0o700 });
-    const held = this.#hold(build);
+    const held = this.hold(build);
     try {
       let parts: BuildParts;
       try {
         parts = await guest.capture({ directory, memory }, signal);
       } finally {
-        if (goOn) await letGoOn(guest, this.#options.clock);
+        if (goOn) await this.#letGoOn(guest);
       }
       await this.#keep(build, parts, directory, signal);
       return held;
@@ -111,6 +113,22 @@ export class ChildBuilds implements SnapshotKeeper, AsyncDisposable {
       await rm(directory, { recursive: true, force: true });
       throw Failure.from(error);
     }
+  }
+
+  hold(build: string): HeldBuild {
+    this.#held.set(build, (this.#held.get(build) ?? 0) + 1);
+    let held = true;
+    return {
+      build,
+      [Symbol.asyncDispose]: async () => {
+        if (!held) return;
+        held = false;
+        const left = (this.#held.get(build) ?? 1) - 1;
+        if (left > 0) this.#held.set(build, left);
+        else this.#held.delete(build);
+        this.sweep();
+      },
+    };
   }
 
   async shapeOf(build: string): Promise<MachineShape | undefined> {
@@ -140,6 +158,16 @@ export class ChildBuilds implements SnapshotKeeper, AsyncDisposable {
     await this.close();
   }
 
+  /** A machine that does not go on is no more: its sandbox learns that it is lost. */
+  async #letGoOn(guest: Guest): Promise<void> {
+    try {
+      await letGoOn(guest, this.#options.clock);
+    } catch (error) {
+      await guest[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
   async #keep(build: string, parts: BuildParts, directory: string, signal: AbortSignal): Promise<void> {
     const { records, shelf, clock, meter } = this.#options;
     const times = new PauseTimes(clock, meter);
@@ -153,22 +181,6 @@ export class ChildBuilds implements SnapshotKeeper, AsyncDisposable {
     await records.insert({ id: build, ancestors, ...(shape === undefined ? {} : { shape }) });
     const lease = await times.measure("adopt", () => shelf.adopt(made, holder, signal));
     this.#publisher.add(made, lease);
-  }
-
-  #hold(build: string): HeldBuild {
-    this.#held.set(build, (this.#held.get(build) ?? 0) + 1);
-    let held = true;
-    return {
-      build,
-      [Symbol.asyncDispose]: async () => {
-        if (!held) return;
-        held = false;
-        const left = (this.#held.get(build) ?? 1) - 1;
-        if (left > 0) this.#held.set(build, left);
-        else this.#held.delete(build);
-        this.sweep();
-      },
-    };
   }
 
   /** One at a time; whoever asks meanwhile gets another round. */

@@ -12,12 +12,22 @@ type Event =
   | { readonly kind: "create"; readonly timeoutMs: number }
   | { readonly kind: "advance"; readonly ms: number }
   | { readonly kind: "answer" | "fail" | "die" | "hangUp" | "kill" | "brokenKill"; readonly who: number }
-  | { readonly kind: "connect" | "setTimeout"; readonly who: number; readonly ms: number };
+  | { readonly kind: "connect" | "setTimeout"; readonly who: number; readonly ms: number }
+  | { readonly kind: "pause"; readonly who: number; readonly memory: boolean }
+  | {
+      readonly kind: "fork" | "stall" | "captureFails" | "keepFails" | "stuck" | "traffic";
+      readonly who: number;
+    }
+  | { readonly kind: "restart" };
 
-const who = fc.nat({ max: 7 });
+const who = fc.nat({ max: 9 });
 const ms = fc.integer({ min: 1, max: 30_000 });
 const event: fc.Arbitrary<Event> = fc.oneof(
   fc.record({ kind: fc.constant("create"), timeoutMs: ms }),
+  fc.record({ kind: fc.constant("answer"), who }),
+  fc.record({ kind: fc.constant("pause"), who, memory: fc.boolean() }),
+  fc.record({ kind: fc.constantFrom("fork", "stall", "captureFails", "keepFails", "stuck", "traffic"), who }),
+  fc.record({ kind: fc.constant("restart") }),
   fc.record({ kind: fc.constant("advance"), ms }),
   fc.record({ kind: fc.constantFrom("answer", "fail", "die", "hangUp", "kill", "brokenKill"), who }),
   fc.record({ kind: fc.constantFrom("connect", "setTimeout"), who, ms }),
@@ -25,6 +35,8 @@ const event: fc.Arbitrary<Event> = fc.oneof(
 
 /** Outcomes that a client may see, whatever races with what. Anything else is a bug. */
 const legal = new Set(["not_found", "conflict", "cancelled", "unavailable", "exhausted", "internal"]);
+
+const diskFull = new Failure("exhausted", "the disk is full");
 
 class Story {
   readonly #scene: Scene;
@@ -35,8 +47,9 @@ class Story {
     this.#scene = scene;
   }
 
-  tell(event: Event): void {
+  async tell(event: Event): Promise<void> {
     const { sandboxes, launcher } = this.#scene;
+    if (event.kind === "restart") return await this.#scene.restart();
     if (event.kind === "create") return this.#create(event.timeoutMs);
     if (event.kind === "advance") return this.#note(this.#scene.clock.advance(event.ms));
     const launch = launcher.launches[event.who];
@@ -49,14 +62,27 @@ class Story {
     if (event.kind === "brokenKill") launcher.brokenRemovals = 2;
     if (event.kind === "kill" || event.kind === "brokenKill") this.#note(sandboxes.kill(id));
     if (event.kind === "connect") this.#note(sandboxes.connect(id, { timeoutMs: event.ms }, never));
+    if (event.kind === "traffic") this.#note(sandboxes.reach(id, () => true, never));
+    if (event.kind === "pause") this.#note(sandboxes.pause(id, event.memory));
+    if (event.kind === "fork") this.#note(this.#fork(id));
+    if (event.kind === "keepFails") this.#scene.snapshots.nextFailure = diskFull;
+    if (launch === undefined) return;
+    if (event.kind === "stall") launch.captured = () => new Promise(() => {});
+    if (event.kind === "captureFails") launch.captured = () => Promise.reject(diskFull);
+    if (event.kind === "stuck") launch.stuck = true;
     if (event.kind === "setTimeout") this.#note(sandboxes.setTimeout(id, event.ms));
   }
 
-  /** What runs is listed, has a place and a guest; what does not has no channel. */
+  /** What runs is listed, has a place and a guest; what sleeps has a build; what does neither has no channel. */
   async check(): Promise<void> {
     const { sandboxes, launcher, store } = this.#scene;
     const listed = await sandboxes.list({ order: "asc", limit: 100 });
-    for (const { id } of listed.sandboxes) {
+    for (const { id, state } of listed.sandboxes) {
+      if (state === "paused") {
+        assert.match((await store.sandboxes.get(id))?.state ?? "", /^paus(?:ed|ing)$/);
+        assert.throws(() => sandboxes.channel(id));
+        continue;
+      }
       assert.ok(launcher.there.has(id), "what is listed is there");
       assert.equal((await store.sandboxes.get(id))?.state, "running");
       assert.ok(sandboxes.channel(id));
@@ -65,12 +91,24 @@ class Story {
     for (const id of launcher.there) assert.ok(known.has(id), "what is there is known to the store");
   }
 
+  /** Kill always works, whatever state something is in; once more for those whose removal was made to fail. */
   async end(): Promise<void> {
-    await this.#scene.sandboxes.close();
-    this.#scene.launcher.brokenRemovals = 0;
-    // Once more for those whose removal was made to fail.
-    await this.#scene.sandboxes.close();
+    const { sandboxes, launcher, store } = this.#scene;
+    for (let turn = 0; turn < 2; turn++) {
+      const ids = (await store.sandboxes.all()).map(({ id }) => id);
+      await Promise.allSettled(ids.map((id) => sandboxes.kill(id)));
+      await sandboxes.close();
+      launcher.brokenRemovals = 0;
+    }
+    const left = (await store.sandboxes.all()).map(({ id }) => id);
+    await Promise.all(left.map((id) => sandboxes.kill(id)));
     await Promise.all(this.#answers);
+  }
+
+  /** One more like it. */
+  async #fork(id: string): Promise<void> {
+    await using captured = await this.#scene.sandboxes.capture(id, never);
+    await this.#scene.sandboxes.startLike(captured, 5_000, never);
   }
 
   #create(timeoutMs: number): void {
@@ -83,7 +121,8 @@ class Story {
       envs: {},
       secure: true,
       allowInternet: true,
-    };
+      lifecycle: { onTimeout: timeoutMs % 2 === 0 ? "pause" : "kill", keepMemory: true, autoResume: true },
+    } as const;
     this.#note(this.#scene.sandboxes.create(request, client.signal));
   }
 
@@ -96,7 +135,7 @@ class Story {
 }
 
 describe("a sandbox's life", () => {
-  it("ends with nothing left, whatever the order of answer, kill, expiry, connect, hang-up and death", async () => {
+  it("ends with nothing left, whatever the order of answer, kill, pause, fork, expiry and death", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.tuple(event, fc.boolean()), { maxLength: 40 }),
@@ -104,9 +143,9 @@ describe("a sandbox's life", () => {
         async (events, sandboxesMax) => {
           const scene = await Scene.open({ sandboxesMax, startsMax: 2, waitersMax: 3 });
           const story = new Story(scene);
-          for (const [each, pause] of events) {
-            story.tell(each);
-            if (!pause) continue;
+          for (const [each, quiet] of events) {
+            await story.tell(each);
+            if (!quiet) continue;
             await settled();
             await story.check();
           }
@@ -115,7 +154,7 @@ describe("a sandbox's life", () => {
           await scene.store.close();
         },
       ),
-      { numRuns: 80 },
+      { numRuns: 100 },
     );
   });
 });

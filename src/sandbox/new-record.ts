@@ -40,10 +40,13 @@ export function newRecord(
   };
 }
 
-/** A sandbox of its own that begins where another one is: like that one in all but its time. */
-export function forkRequest(
-  { metadata, envs, secure, allowInternet, ingress, lifecycle }: SandboxRecord,
+/** The record of a sandbox of its own that begins where another one is: like that one in all but its time. */
+export function forkRecord(
+  like: SandboxRecord,
+  build: string,
   timeoutMs: number,
-): Omit<CreateRequest, "template"> {
-  return { timeoutMs, metadata, envs, secure, allowInternet, ingress, lifecycle };
+  options: NewRecordOptions,
+): SandboxRecord {
+  const template = { id: like.templateId, name: like.templateName };
+  return newRecord({ ...like, timeoutMs }, { template, build: { ...like, id: build } }, options);
 }

@@ -94,28 +94,23 @@ export class Sandbox {
    * with the reason when it runs on. Throws `conflict` when it does not run.
    */
   pause(memory: boolean): Promise<void> {
-    if (this.#state.kind !== "running")
-      throw new Failure("conflict", `sandbox '${this.#record.id}' does not run`);
-    const { guest, expiry } = this.#state;
+    const { guest, expiry } = this.#runningState();
     const { remainingMs } = expiry;
     expiry[Symbol.dispose]();
     const cancel = new AbortController();
-    const { signal } = cancel;
     this.#state = { kind: "falling asleep", guest, cancel };
     this.#record = { ...this.#record, state: "pausing" };
-    return this.#occupy(this.#pause(this.#busy, { guest, memory, remainingMs, signal }));
+    return this.#occupy(this.#pause(this.#busy, { guest, memory, remainingMs, signal: cancel.signal }));
   }
 
-  /** Makes a build of it, and it goes on. */
-  snapshot(signal: AbortSignal): Promise<HeldBuild> {
-    const former = this.#busy;
-    const take = async () => {
-      await former.catch(() => "whoever began it knows");
-      if (this.#state.kind !== "running")
-        throw new Failure("conflict", `sandbox '${this.#record.id}' does not run`);
-      return await this.#options.snapshots.take(this.#state.guest, { memory: true, goOn: true }, signal);
+  /** Makes a build of it, and it goes on. Throws `conflict` when it does not run. */
+  async snapshot(signal: AbortSignal): Promise<HeldBuild> {
+    const { guest } = this.#runningState();
+    const take = async (former: Promise<unknown>) => {
+      await former.catch(ignore);
+      return await this.#options.snapshots.take(guest, { memory: true, goOn: true }, signal);
     };
-    return this.#occupy(take());
+    return await this.#occupy(take(this.#busy));
   }
 
   /** Sets or extends its time. False when it does not run. */
@@ -279,6 +274,11 @@ export class Sandbox {
     await records.delete(this.#record.id);
     this.#tenancy.leave();
     snapshots.sweep();
+  }
+
+  #runningState() {
+    if (this.#state.kind === "running") return this.#state;
+    throw new Failure("conflict", `sandbox '${this.#record.id}' does not run`);
   }
 
   /** `work` is what goes on with its machine from now on. */

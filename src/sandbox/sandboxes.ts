@@ -1,4 +1,4 @@
-import { abortable, ignore } from "../base/abortable.ts";
+import { abortable } from "../base/abortable.ts";
 import { deadline } from "../base/deadline.ts";
 import { Failure } from "../base/failure.ts";
 import type { SandboxRecord } from "../store/sandbox-records.ts";
@@ -10,26 +10,17 @@ import { checkLimit, checkRequest, checkTimeout, type CreateRequest } from "./cr
 import { type Ingress, ingressOf } from "./ingress.ts";
 import type { GuestChannel, LaunchOrder } from "./launcher.ts";
 import { inspectionOf } from "./inspection.ts";
-import { newRecord } from "./new-record.ts";
-import { resumption } from "./resumption.ts";
+import { forkRecord, newRecord } from "./new-record.ts";
+import { capture, type Captured, type Connected } from "./outcomes.ts";
 import { Sandbox } from "./sandbox.ts";
 import { recordStates, type SandboxFilter, type SandboxPage } from "./sandbox-filter.ts";
 import { type SandboxView, viewOf } from "./sandbox-view.ts";
 import type { SandboxesOptions } from "./sandboxes-options.ts";
-import type { Awakening } from "./tenancy.ts";
 import { accessTokenOf } from "./tokens.ts";
-
-/** What connecting to a sandbox came to. */
-export interface Connected {
-  readonly view: SandboxView;
-  /** It slept before. */
-  readonly resumed: boolean;
-}
+import { wake, wokenByTrafficMsMin } from "./wake.ts";
 
 /** How long a machine that was left may take to answer. */
 const adoptMsMax = 60_000;
-/** How long waking a sandbox may take, whoever waits for it. */
-const wakeMsMax = 120_000;
 
 /** All sandboxes of this node. What names an unknown id throws `not_found`. */
 export class Sandboxes implements AsyncDisposable {
@@ -50,14 +41,7 @@ export class Sandboxes implements AsyncDisposable {
    */
   async create(request: CreateRequest, signal: AbortSignal): Promise<SandboxView> {
     checkRequest(request);
-    const create = this.#create(request, AbortSignal.any([signal, this.#closing.signal]));
-    this.#creates.add(create);
-    try {
-      return await create;
-    } finally {
-      this.#creates.delete(create);
-      this.#show();
-    }
+    return await this.#amongCreates(this.#create(request, AbortSignal.any([signal, this.#closing.signal])));
   }
 
   /**
@@ -125,6 +109,40 @@ export class Sandboxes implements AsyncDisposable {
     await sandbox.pause(memory);
   }
 
+  /** A build of it as it is now, and it goes on; one that sleeps has one. With `record` others can start like it. */
+  async capture(id: string, signal: AbortSignal): Promise<Captured> {
+    return await capture(this.#known(id), this.#options.snapshots, signal);
+  }
+
+  /** Starts a sandbox of its own from what was captured of another one, like that one in all but its time. */
+  async startLike(like: Captured, timeoutMs: number, signal: AbortSignal): Promise<SandboxView> {
+    const either = AbortSignal.any([signal, this.#closing.signal]);
+    const start = async () => {
+      const berth = await this.#berth(like.record.memoryBytes, either);
+      const record = forkRecord(like.record, like.held.build, timeoutMs, this.#options);
+      return await this.#begin(record, { how: like.memory ? "restore" : "boot", berth }, either);
+    };
+    return await this.#amongCreates(start());
+  }
+
+  /**
+   * The way into its guest for traffic that comes from outside. One that sleeps is woken for it when it was made so,
+   * for whoever `mayWake`; one that wakes is waited for. Throws `not_found` when there is no way.
+   */
+  async reach(
+    id: string,
+    mayWake: (view: SandboxView) => boolean,
+    signal: AbortSignal,
+  ): Promise<GuestChannel> {
+    const sandbox = this.#known(id);
+    const wakes = sandbox.record.lifecycle.autoResume && mayWake(this.#view(sandbox.record));
+    if (sandbox.state === "starting" || (wakes && sandbox.state === "falling asleep"))
+      await abortable(sandbox.settled, signal);
+    const timeoutMs = Math.max(sandbox.record.timeoutMs, wokenByTrafficMsMin);
+    if (wakes && sandbox.record.paused?.memory === true) await this.connect(id, { timeoutMs }, signal);
+    return this.channel(id);
+  }
+
   /**
    * Resolves when nothing of it is left, whatever state it was in. False when there is no such sandbox, or when it has
    * come to its end without anybody's help.
@@ -169,6 +187,16 @@ export class Sandboxes implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  async #amongCreates<T>(create: Promise<T>): Promise<T> {
+    this.#creates.add(create);
+    try {
+      return await create;
+    } finally {
+      this.#creates.delete(create);
+      this.#show();
+    }
   }
 
   async #create(request: CreateRequest, signal: AbortSignal): Promise<SandboxView> {
@@ -219,23 +247,9 @@ export class Sandboxes implements AsyncDisposable {
 
   /** Begins in the same moment: nobody else can find it asleep. */
   #wake(sandbox: Sandbox, timeoutMs: number, reboot: boolean): Promise<void> {
-    const { snapshots, host, clock, meter } = this.#options;
-    const { record } = sandbox;
-    const limit = deadline(clock, wakeMsMax, `waking sandbox '${record.id}'`, this.#closing.signal);
-    const awakening: Awakening = {
-      how: () => resumption(record, reboot, snapshots, host),
-      timeoutMs: () => timeoutMs,
-      berth: (signal) => this.#berth(record.memoryBytes, signal),
-    };
-    const began = clock.monotonic();
-    const woken = sandbox.start(awakening, limit.signal).finally(() => {
-      limit[Symbol.dispose]();
-      meter.observe("larder_resume_seconds", (clock.monotonic() - began) / 1000);
-      this.#show();
-    });
-    this.#creates.add(woken);
-    woken.catch(ignore).finally(() => this.#creates.delete(woken));
-    return woken;
+    const berth = (signal: AbortSignal) => this.#berth(sandbox.record.memoryBytes, signal);
+    const woken = wake(sandbox, { timeoutMs, reboot, berth }, this.#options, this.#closing.signal);
+    return this.#amongCreates(woken);
   }
 
   #berth(memoryBytes: number, signal: AbortSignal): Promise<Berth> {

@@ -8,6 +8,7 @@ import { migrate } from "./migrate.ts";
 import { SandboxRecords } from "./sandbox-records.ts";
 import type { Tables } from "./schema.ts";
 import { Settings } from "./settings.ts";
+import { SnapshotRecords } from "./snapshot-records.ts";
 import { sqliteDialect } from "./sqlite-dialect.ts";
 import { TemplateRecords } from "./template-records.ts";
 
@@ -28,6 +29,7 @@ export class Store implements AsyncDisposable {
   readonly templates: TemplateRecords;
   readonly sandboxes: SandboxRecords;
   readonly childBuilds: ChildBuildRecords;
+  readonly snapshots: SnapshotRecords;
   readonly #db: Kysely<Tables>;
 
   private constructor(db: Kysely<Tables>, settings: Settings, clock: Clock, random: Random) {
@@ -37,6 +39,7 @@ export class Store implements AsyncDisposable {
     this.templates = new TemplateRecords(db, clock, random);
     this.sandboxes = new SandboxRecords(db);
     this.childBuilds = new ChildBuildRecords(db, clock);
+    this.snapshots = new SnapshotRecords(db, clock, random);
   }
 
   /** Opens or makes the store; throws `invalid` when a newer version wrote it, `corrupt` when it is no store. */

@@ -5,7 +5,7 @@ import { openIngress } from "../../store/sandbox-records.ts";
 import type { SandboxView } from "../../sandbox/sandbox-view.ts";
 import { type Ingress, ingressOf } from "../../sandbox/ingress.ts";
 import type { SandboxFilter, SandboxPage } from "../../sandbox/sandbox-filter.ts";
-import type { Connected } from "../../sandbox/sandboxes.ts";
+import type { Connected } from "../../sandbox/outcomes.ts";
 
 /** Sandboxes without machines: enough of a life for the API to be tried on. */
 export class FakeSandboxes implements SandboxService {
@@ -106,6 +106,13 @@ export class FakeSandboxes implements SandboxService {
     const there = this.#views.delete(id);
     if (there) this.onKill(id);
     return there;
+  }
+
+  async reach(id: string, mayWake: (view: SandboxView) => boolean): Promise<GuestChannel> {
+    const view = await this.get(id);
+    if (view.state === "paused" && view.lifecycle.autoResume && mayWake(view))
+      this.#views.set(id, { ...view, state: "running" });
+    return this.channel(id);
   }
 
   channel(id: string): GuestChannel {

@@ -6,6 +6,7 @@ import { ApiServer, type ApiServerOptions } from "../api-server.ts";
 import { arrivalLimits } from "../arrival.ts";
 import type { TemplateView } from "../ports.ts";
 import { FakeSandboxes } from "./fake-sandboxes.ts";
+import { FakeSnapshots } from "./fake-snapshots.ts";
 import { LoopbackChannel } from "./loopback-channel.ts";
 
 export const testKey = "e2b_0123456789abcdef";
@@ -14,6 +15,7 @@ export const testKey = "e2b_0123456789abcdef";
 export class TestApi implements AsyncDisposable {
   readonly channel = new LoopbackChannel();
   readonly sandboxes = new FakeSandboxes(this.channel);
+  readonly snapshots = new FakeSnapshots(this.sandboxes);
   readonly meter = new MemoryMeter();
   /** What an operator sees of the node. */
   report: object = { builds: [] };
@@ -69,6 +71,7 @@ export class TestApi implements AsyncDisposable {
       domain: undefined,
       version: "0.0.0",
       sandboxes: this.sandboxes,
+      snapshots: this.snapshots,
       templates: { list: async () => [template], get: findTemplate },
       keys: { allows: async (key) => key === testKey },
       inspect: { report: async () => this.report },

@@ -102,7 +102,10 @@ export class FakeLauncher implements Launcher {
       isAlive: () => launch.isAlive,
       lost: launch.lost,
       leave: async () => {},
-      [Symbol.asyncDispose]: async () => this.#remove(order.id),
+      [Symbol.asyncDispose]: async () => {
+        this.#remove(order.id);
+        launch.die("it was ended");
+      },
     };
   }
 

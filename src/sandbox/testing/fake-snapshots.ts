@@ -23,13 +23,26 @@ export class FakeSnapshots implements SnapshotKeeper {
     try {
       await guest.capture({ directory: "/nowhere", memory }, signal);
     } finally {
-      if (goOn) await guest.goOn(signal);
+      if (goOn) await this.#letGoOn(guest, signal);
     }
     const failure = this.nextFailure;
     this.nextFailure = undefined;
     if (failure !== undefined) throw failure;
     const build = `child-${this.made.length}`;
     this.made.push({ build, memory });
+    return this.hold(build);
+  }
+
+  async #letGoOn(guest: Guest, signal: AbortSignal): Promise<void> {
+    try {
+      await guest.goOn(signal);
+    } catch (error) {
+      await guest[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  hold(build: string): HeldBuild {
     this.held.add(build);
     return { build, [Symbol.asyncDispose]: async () => void this.held.delete(build) };
   }

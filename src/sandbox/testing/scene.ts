@@ -7,6 +7,7 @@ import { Store } from "../../store/store.ts";
 import { publishedTemplate } from "../../store/testing/sample-records.ts";
 import type { AdmissionLimits } from "../admission.ts";
 import type { CreateRequest } from "../create-request.ts";
+import { endLeftovers } from "../leftovers.ts";
 import { Sandboxes } from "../sandboxes.ts";
 import type { SandboxView } from "../sandbox-view.ts";
 import { UidRange } from "../uid-range.ts";
@@ -22,6 +23,8 @@ const roomy: AdmissionLimits = {
   waitersMax: 100,
   waitMsMax: 20_000,
 };
+
+const places = { directory: "/data/sandboxes", socketDirectory: "/run/larder/0123abcd" };
 
 const never = new AbortController().signal;
 
@@ -57,8 +60,7 @@ export class Scene implements AsyncDisposable {
       snapshots: this.snapshots,
       host: publishedTemplate().build.shape ?? assert.fail("the sample has memory"),
       limits: { ...roomy, ...this.#limits },
-      directory: "/data/sandboxes",
-      socketDirectory: "/run/larder/0123abcd",
+      ...places,
       uids: this.uids,
       agentVersion: "0.6.13",
       clock: this.clock,
@@ -79,9 +81,18 @@ export class Scene implements AsyncDisposable {
   /** The daemon ends, and another one begins over the same store. */
   async restart(running: "end" | "leave" = "end"): Promise<void> {
     await this.sandboxes.close(running);
+    if (running === "end") await this.#endLeftovers();
     this.uids = freshUids();
     this.sandboxes = this.#sandboxes();
     await this.sandboxes.recall();
+  }
+
+  async #endLeftovers(): Promise<void> {
+    const { launcher } = this;
+    launcher.brokenRemovals = 0;
+    // What has left something is found by its directory, whatever its record says.
+    await Promise.all([...launcher.there].map((id) => launcher.reap({ id, ...places })));
+    await endLeftovers({ records: this.store.sandboxes, launcher, ...places, logger: silentLogger });
   }
 
   /** Begins a create; its launch is under way when this resolves, if there was a place for it. */
