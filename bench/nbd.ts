@@ -1,5 +1,6 @@
 // How fast a disk is served: nbdkit, qemu-nbd and Larder on the same file, in turn, with three kinds of clients.
-// Arguments: rounds, MiB of the file. Needs nbdkit, nbdcopy, qemu-nbd and qemu-img.
+// Arguments: rounds, MiB of the file, names of clients.
+// Needs nbdkit, nbdcopy, qemu-nbd and qemu-img.
 import { mkdtemp, open, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import path from "node:path";
@@ -17,9 +18,11 @@ const file = path.join(directory, "disk.raw");
 await writeMarkedFile(file, deviceBytes);
 const servers: readonly Candidate[] = await startServers(directory, file, held);
 const load = held.use(new LoadClient(deviceBytes));
+const names = process.argv.slice(4);
+const chosen = clients(load, deviceBytes).filter(({ name }) => names.length === 0 || names.includes(name));
 const values = new Map<string, number[]>();
 for (let round = 0; round < rounds; round++) {
-  for (const client of clients(load, deviceBytes)) {
+  for (const client of chosen) {
     for (let turn = 0; turn < servers.length; turn++) {
       const server = servers[(turn + round) % servers.length];
       if (server !== undefined) await measure(client, server);
@@ -29,7 +32,7 @@ for (let round = 0; round < rounds; round++) {
 }
 
 const ratios: Record<string, number> = {};
-for (const { name, unit } of clients(load, deviceBytes)) {
+for (const { name, unit } of chosen) {
   const [nbdkit = 0, ...others] = servers.map((server) => median(valuesOf(name, server)));
   const [qemu = 0, larder = 0] = others;
   ratios[name] = ratioOf(name);

@@ -2,18 +2,26 @@
  * Waits for `promise` no longer than `signal` allows; the work behind it goes on.
  * Rejects with the signal's reason. A late rejection of `promise` is not unhandled.
  */
-export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  promise.catch(ignore); // nobody may be waiting for it any more when it fails
-  signal.throwIfAborted();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason as Error);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
+export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  // By hand, for its cost: a hundred thousand may wait for one promise, each with a signal of its own.
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason as Error);
+    promise.then(
+      (value) => {
+        signal.removeEventListener("abort", onAbort);
+        resolve(value);
+      },
+      (error: unknown) => {
+        signal.removeEventListener("abort", onAbort);
+        reject(error as Error); // nobody may be waiting any more: then it goes unheard
+      },
+    );
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, onceOnly);
+  });
 }
+
+const onceOnly = { once: true };
 
 /**
  * Waits like `abortable`, for a promise whose value must be given back when nobody takes it:
