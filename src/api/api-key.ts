@@ -14,7 +14,8 @@ export function requireApiKey(keys: KeyChecker): onRequestAsyncHookHandler {
   };
 }
 
-function keyOf(headers: Readonly<Record<string, string | string[] | undefined>>): string | undefined {
+/** The key that a request shows. */
+export function keyOf(headers: Readonly<Record<string, string | string[] | undefined>>): string | undefined {
   const { "x-api-key": key, authorization } = headers;
   if (typeof key === "string" && key !== "") return key;
   return /^Bearer +(\S+) *$/i.exec(typeof authorization === "string" ? authorization : "")?.[1];

@@ -226,7 +226,7 @@ describe("the API", () => {
       paths: Record<string, object>;
     };
     assert.ok(description.paths["/v2/sandboxes/{id}/connect"]);
-    assert.equal(description.paths["/sandboxes/{id}/metrics"], undefined);
+    assert.equal(description.paths["/volumes"], undefined);
     assert.match(await (await fetch(api.url, { headers: { accept: "text/html" } })).text(), /<h1>Larder/);
     assert.equal(await (await fetch(`${api.url}/metrics`)).text(), "larder_up 1\n");
   });

@@ -7,13 +7,19 @@ import { type ArrivalLimits, awaitBody } from "./arrival.ts";
 import { requireApiKey } from "./api-key.ts";
 import { errorHandler } from "./error-answers.ts";
 import { listRoutes } from "./list-routes.ts";
+import { networkRoutes } from "./network-routes.ts";
 import { notYetRoutes } from "./not-yet-routes.ts";
 import { operatorRoutes } from "./operator-routes.ts";
-import type { Admin, Inspect, KeyChecker, SnapshotService, TemplateService } from "./ports.ts";
+import type { Admin, Inspect, KeyChecker, SandboxLogs, SnapshotService, TemplateService } from "./ports.ts";
 import { pauseRoutes } from "./pause-routes.ts";
 import { publicRoutes, type PublicRoutesOptions } from "./public-routes.ts";
 import { sandboxRoutes, type SandboxRoutesOptions } from "./sandbox-routes.ts";
 import { snapshotRoutes } from "./snapshot-routes.ts";
+import { tagRoutes } from "./tag-routes.ts";
+import { teamRoutes } from "./team-routes.ts";
+import { logRoutes } from "./log-routes.ts";
+import { metricsRoutes } from "./metrics-routes.ts";
+import { templateChangeRoutes } from "./template-change-routes.ts";
 import { templateRoutes } from "./template-routes.ts";
 
 export interface ApplicationOptions extends SandboxRoutesOptions, Omit<PublicRoutesOptions, "requireKey"> {
@@ -24,6 +30,7 @@ export interface ApplicationOptions extends SandboxRoutesOptions, Omit<PublicRou
   readonly admin: Admin;
   readonly logger: Logger;
   readonly meter: Meter;
+  readonly logs: SandboxLogs;
   readonly arrival: ArrivalLimits;
 }
 
@@ -63,7 +70,13 @@ export async function application(
     await keyed.register(pauseRoutes, options);
     await keyed.register(snapshotRoutes, options);
     await keyed.register(listRoutes, options);
+    await keyed.register(metricsRoutes, options);
+    await keyed.register(logRoutes, options);
+    await keyed.register(networkRoutes, options);
     await keyed.register(templateRoutes, options);
+    await keyed.register(templateChangeRoutes, options);
+    await keyed.register(tagRoutes, options);
+    await keyed.register(teamRoutes);
     await keyed.register(operatorRoutes, options);
     notYetRoutes(keyed);
   });

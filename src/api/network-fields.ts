@@ -13,10 +13,17 @@ const hostMask = z
   .max(253)
   .regex(/^(?:\$\{PORT\}|[A-Za-z0-9._:[\]-])+$/, "is no host name");
 
-/** The field `network` of a create: what concerns traffic to a sandbox is honoured, its own traffic is not ruled. */
-export const networkFields = z.strictObject({
+/** Rules for a sandbox's own traffic. */
+export const egressFields = {
   allowOut: only(z.array(z.string()), isEmpty, noRules),
   denyOut: only(z.array(z.string()), isEmpty, noRules),
+  rules: only(z.record(z.string(), z.unknown()), isEmptyObject, "network rules are not supported yet"),
+  egressProxy: notYet("an egress proxy is"),
+};
+
+/** The field `network` of a create: what concerns traffic to a sandbox is honoured, its own traffic is not ruled. */
+export const networkFields = z.strictObject({
+  ...egressFields,
   allowPublicTraffic: z.boolean().nullish(),
   maskRequestHost: hostMask.nullish(),
   httpsPorts: z
@@ -24,8 +31,6 @@ export const networkFields = z.strictObject({
     .max(httpsPortsMax)
     .refine((ports) => !ports.includes(agentPort), agentPortTaken)
     .nullish(),
-  rules: only(z.record(z.string(), z.unknown()), isEmptyObject, "network rules are not supported yet"),
-  egressProxy: notYet("an egress proxy is"),
 });
 
 export function ingressOf({

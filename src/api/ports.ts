@@ -75,6 +75,19 @@ export interface SnapshotService {
   ): Promise<readonly ForkOutcome[]>;
 }
 
+/** One thing that happened to a sandbox. */
+export interface SandboxLogEntry {
+  readonly atMs: number;
+  readonly level: "debug" | "info" | "warn" | "error";
+  readonly message: string;
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+export interface SandboxLogs {
+  /** The last of what is known, the oldest first; empty when nothing is. */
+  of(id: string): Promise<readonly SandboxLogEntry[]>;
+}
+
 export interface TemplateView {
   readonly id: string;
   readonly names: readonly string[];
@@ -87,10 +100,24 @@ export interface TemplateView {
   readonly agentVersion: string;
 }
 
+export interface TemplateTagView {
+  readonly tag: string;
+  readonly buildId: string;
+  readonly createdAt: number;
+}
+
 export interface TemplateService {
   list(): Promise<readonly TemplateView[]>;
   /** By id or name; throws `not_found`. */
   get(idOrName: string): Promise<TemplateView>;
+  /** False when there is none. Sandboxes of it live on. */
+  remove(idOrName: string): Promise<boolean>;
+  /** By name, each with the build that it leads to. Throws `not_found`. */
+  tags(idOrName: string): Promise<readonly TemplateTagView[]>;
+  /** Makes tags lead where `NAME:TAG` does; resolves with that build. Throws `not_found`. */
+  tag(target: string, tags: readonly string[]): Promise<string>;
+  /** Throws `not_found` for a template that is none; silent about tags that are not there. */
+  untag(idOrName: string, tags: readonly string[]): Promise<void>;
 }
 
 export interface KeyChecker {

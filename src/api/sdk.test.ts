@@ -108,8 +108,6 @@ for (const [version, { Sandbox, Template, SandboxNotFoundError, RateLimitError }
 
     it("is told in words what is not supported, and when the node is full", async () => {
       await using api = await TestApi.start();
-      const sandbox = await Sandbox.create(options(api));
-      await assert.rejects(sandbox.getMetrics(), /metrics of a sandbox are not supported yet/);
       const network = { allowOut: ["1.1.1.1"] };
       await assert.rejects(Sandbox.create({ ...options(api), network }), /field 'network\.allowOut'/);
       const missing = Sandbox.create("nope", options(api));

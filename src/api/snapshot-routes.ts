@@ -1,6 +1,7 @@
 import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import { deadline } from "../base/deadline.ts";
+import { Failure } from "../base/failure.ts";
 import { clientSignal } from "./client-signal.ts";
 import { errorBody } from "./error-answers.ts";
 import { failureStatus } from "./failure-status.ts";
@@ -82,9 +83,9 @@ export const snapshotRoutes: FastifyPluginCallbackZod<SnapshotRoutesOptions> = (
   const deleted = { params: byId, tags: ["snapshots"], response: { 204: z.void(), default: errorBody } };
   app.delete("/templates/:id", { schema: { ...deleted, body: noFields } }, async (request, reply) => {
     const { id } = request.params;
-    if (await snapshots.remove(id)) return reply.code(204).send();
-    await templates.get(id);
-    return reply.code(501).send({ code: 501, message: "deleting a template is not supported yet" });
+    if (!(await snapshots.remove(id)) && !(await templates.remove(id)))
+      throw new Failure("not_found", `there is no template or snapshot '${id}'`);
+    return reply.code(204).send();
   });
   done();
 };

@@ -14,7 +14,7 @@ const closeMsMax = 1500;
 
 /** What the API may see of the rooms below it. */
 export function apiRooms(
-  { configuration, clock, logger, metrics }: Ground,
+  { configuration, clock, logger, metrics, logs }: Ground,
   { store, cache }: Builds,
   { sandboxes, snapshots }: { readonly sandboxes: Sandboxes; readonly snapshots: Snapshots },
   networks: Networks | undefined,
@@ -23,8 +23,9 @@ export function apiRooms(
     ...{ sandboxes, snapshots, clock, logger, meter: metrics, startMsMax, closeMsMax },
     domain: configuration.domain,
     arrival: arrivalLimits,
-    templates: templateService(store.templates, agentVersion),
+    templates: templateService(store, agentVersion),
     keys: store.apiKeys,
+    logs,
     admin: adminOf(cache),
     inspect: {
       report: async () => {

@@ -18,6 +18,7 @@ import { openLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { enterPremises } from "./premises.ts";
 import { announce } from "./presence.ts";
+import { SandboxLog } from "./sandbox-log.ts";
 import { readVersion } from "./version.ts";
 import { wireNetworks } from "./wire-networks.ts";
 import { type Builds, endFormerSandboxes, type Ground, wireBuilds, wireSandboxes } from "./wiring.ts";
@@ -138,12 +139,13 @@ async function withBuilds<T>(
   use: (ground: Ground, builds: Builds, ends: EndsInOrder) => Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {
-  const logger = openLog(configuration.logLevel);
+  const logger = new SandboxLog(openLog(configuration.logLevel), systemClock);
   const metrics = new Metrics((name) => logger.warn({ name }, "a metric is not declared"));
   const ends = new EndsInOrder({ eachMsMax: endMsMax, clock: systemClock, logger });
   try {
     const premises = ends.hold("premises", await enterPremises(configuration.data, env));
-    const ground = { configuration, premises, logger, metrics, clock: systemClock, random: systemRandom };
+    const [clock, random] = [systemClock, systemRandom];
+    const ground = { configuration, premises, logger, logs: logger, metrics, clock, random };
     return await use(ground, await wireBuilds(ground, ends, signal), ends);
   } catch (error) {
     await ends.end();

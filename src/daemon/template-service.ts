@@ -1,11 +1,15 @@
 import { Failure } from "../base/failure.ts";
 import type { TemplateService, TemplateView } from "../api/ports.ts";
-import type { FoundTemplate, TemplateRecords } from "../store/template-records.ts";
+import type { Store } from "../store/store.ts";
+import type { FoundTemplate } from "../store/template-records.ts";
 
 const mebibyte = 2 ** 20;
 
 /** Templates of the store, as the API shows them. */
-export function templateService(records: TemplateRecords, agentVersion: string): TemplateService {
+export function templateService(
+  { templates: records, templateTags }: Pick<Store, "templates" | "templateTags">,
+  agentVersion: string,
+): TemplateService {
   return {
     list: async () => {
       const all = await records.list();
@@ -17,6 +21,11 @@ export function templateService(records: TemplateRecords, agentVersion: string):
       if (found === undefined) throw new Failure("not_found", `there is no template '${idOrName}'`);
       return viewOf(found, agentVersion);
     },
+    remove: (idOrName) => templateTags.forgetTemplate(idOrName),
+    tags: async (idOrName) =>
+      (await templateTags.list(idOrName)).map(({ diskBuild, ...tag }) => ({ ...tag, buildId: diskBuild })),
+    tag: (target, tags) => templateTags.assign(target, tags),
+    untag: (idOrName, tags) => templateTags.take(idOrName, tags),
   };
 }
 

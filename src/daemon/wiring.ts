@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
 import path from "node:path";
+import type { SandboxLogs } from "../api/ports.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
@@ -47,6 +48,8 @@ export interface Ground {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** What the logger was told of single sandboxes. */
+  readonly logs: SandboxLogs;
   readonly metrics: Metrics;
 }
 

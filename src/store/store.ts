@@ -11,6 +11,7 @@ import { Settings } from "./settings.ts";
 import { SnapshotRecords } from "./snapshot-records.ts";
 import { sqliteDialect } from "./sqlite-dialect.ts";
 import { TemplateRecords } from "./template-records.ts";
+import { TemplateTags } from "./template-tags.ts";
 
 export interface StoreOptions {
   /** The database file, or `:memory:`. */
@@ -27,6 +28,7 @@ export class Store implements AsyncDisposable {
   readonly settings: Settings;
   readonly apiKeys: ApiKeys;
   readonly templates: TemplateRecords;
+  readonly templateTags: TemplateTags;
   readonly sandboxes: SandboxRecords;
   readonly childBuilds: ChildBuildRecords;
   readonly snapshots: SnapshotRecords;
@@ -37,6 +39,7 @@ export class Store implements AsyncDisposable {
     this.settings = settings;
     this.apiKeys = new ApiKeys(db, clock);
     this.templates = new TemplateRecords(db, clock, random);
+    this.templateTags = new TemplateTags(db, this.templates, clock);
     this.sandboxes = new SandboxRecords(db);
     this.childBuilds = new ChildBuildRecords(db, clock);
     this.snapshots = new SnapshotRecords(db, clock, random);

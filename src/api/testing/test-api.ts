@@ -1,10 +1,10 @@
 import { type Clock, systemClock } from "../../base/clock.ts";
-import { Failure } from "../../base/failure.ts";
 import { silentLogger } from "../../base/logger.ts";
 import { MemoryMeter } from "../../base/testing/memory-meter.ts";
 import { ApiServer, type ApiServerOptions } from "../api-server.ts";
 import { arrivalLimits } from "../arrival.ts";
-import type { TemplateView } from "../ports.ts";
+import type { SandboxLogEntry } from "../ports.ts";
+import { FakeTemplates } from "./fake-templates.ts";
 import { FakeSandboxes } from "./fake-sandboxes.ts";
 import { FakeSnapshots } from "./fake-snapshots.ts";
 import { LoopbackChannel } from "./loopback-channel.ts";
@@ -21,6 +21,8 @@ export class TestApi implements AsyncDisposable {
   report: object = { builds: [] };
   readonly pinned = new Set<string>();
   readonly evicted: string[] = [];
+  /** What is known of sandboxes; the field `of` says of which. */
+  readonly logEntries: SandboxLogEntry[] = [];
   #server: ApiServer | undefined;
   #scheme = "http";
 
@@ -72,7 +74,8 @@ export class TestApi implements AsyncDisposable {
       version: "0.0.0",
       sandboxes: this.sandboxes,
       snapshots: this.snapshots,
-      templates: { list: async () => [template], get: findTemplate },
+      templates: new FakeTemplates(),
+      logs: { of: async (id) => this.logEntries.filter(({ fields }) => fields["of"] === id) },
       keys: { allows: async (key) => key === testKey },
       inspect: { report: async () => this.report },
       admin: {
@@ -89,21 +92,4 @@ export class TestApi implements AsyncDisposable {
       meter: this.meter,
     };
   }
-}
-
-const template: TemplateView = {
-  id: "t0base",
-  names: ["base"],
-  buildId: "0b9c6f5e-0000-4000-8000-000000000001",
-  cpuCount: 1,
-  memoryMb: 512,
-  diskMb: 10_240,
-  createdAt: Date.UTC(2026, 0, 1),
-  updatedAt: Date.UTC(2026, 0, 1),
-  agentVersion: "0.6.13",
-};
-
-async function findTemplate(idOrName: string): Promise<TemplateView> {
-  if (idOrName === template.id || template.names.includes(idOrName)) return template;
-  throw new Failure("not_found", `there is no template '${idOrName}'`);
 }
