@@ -2,7 +2,8 @@ import { z } from "zod";
 import { systemClock } from "../base/clock.ts";
 import { type Configuration, readConfiguration } from "../daemon/configuration.ts";
 import { findDaemon, type Presence } from "../daemon/presence.ts";
-import { runDirectoryOf } from "../daemon/run-directory.ts";
+import { daemonName, runDirectoryOf } from "../daemon/run-directory.ts";
+import { groupsOf } from "../machine/stray-groups.ts";
 import { type Command, jsonOption, printJson, printLine, type Terminal } from "./command.ts";
 import { connectToApi } from "./find-api.ts";
 import { hostFacts } from "./host-facts.ts";
@@ -15,7 +16,7 @@ const settlePauseMs = 250;
 export const doctor: Command = {
   usage: "larder doctor [--leaks] [--json]",
   help: `Says of each requirement whether it is there, or which command mends it.
-With --leaks it lists processes, sockets, files and mounts that no sandbox owns.
+With --leaks it lists processes, sockets, files, mounts and control groups that no sandbox owns.
 The exit code is 1 when something is found wrong.`,
   options: { ...jsonOption, leaks: { type: "boolean" } },
   words: { least: 0, most: 0 },
@@ -60,7 +61,9 @@ async function leaksNow({ data }: Configuration, terminal: Terminal): Promise<Le
   const daemon = await findDaemon(data);
   const owners = new Set(daemon === undefined ? [] : await ownersOf(daemon, terminal));
   const runDirectory = runDirectoryOf(data, { env: terminal.env, uid: process.getuid?.() ?? 0 });
-  return findLeaks({ data, runDirectory, owners, daemonPid: daemon?.pid });
+  const groups = (await groupsOf(daemonName(data))).filter(({ id }) => !owners.has(id));
+  const leaks = findLeaks({ data, runDirectory, owners, daemonPid: daemon?.pid });
+  return { ...leaks, groups: groups.map(({ directory }) => directory) };
 }
 
 const report = z.looseObject({ owners: z.array(z.string()).default([]) });

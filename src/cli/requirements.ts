@@ -6,6 +6,9 @@ import { promisify } from "node:util";
 import { Failure } from "../base/failure.ts";
 import type { Configuration } from "../daemon/configuration.ts";
 import { findDaemon } from "../daemon/presence.ts";
+import { systemClock } from "../base/clock.ts";
+import { daemonName } from "../daemon/run-directory.ts";
+import { ControlGroups } from "../machine/control-groups.ts";
 import { chooseAccelerator } from "../machine/accelerator.ts";
 import { findQemu } from "../machine/qemu-install.ts";
 
@@ -39,6 +42,7 @@ export async function checkRequirements(
     QEMU: () => qemu(configuration.cache),
     accelerator: () => accelerator(configuration.accel),
     confinement: () => confinement(signal),
+    bounds: () => bounds(configuration.data),
     "internet access": () => internetAccess(signal),
     "free disk": () => disk(configuration.data),
     memory,
@@ -116,6 +120,14 @@ async function confinement(signal: AbortSignal) {
       "sudo sysctl -w kernel.unprivileged_userns_clone=1 kernel.apparmor_restrict_unprivileged_userns=0";
     return { found: `bubblewrap fails: ${(stderr ?? "").trim()}`, mend };
   }
+}
+
+/** Whether the memory, time, threads and disk of a virtual machine's process can be bounded. */
+async function bounds(data: string) {
+  const groups = await ControlGroups.find({ daemon: daemonName(data), clock: systemClock });
+  if (groups.unbounded.length === 0) return { found: groups.describe() };
+  const found = `${groups.describe()}; not bounded: ${groups.unbounded.join(", ")}`;
+  return { found, mend: "run the daemon as root, or in a systemd service of its user with Delegate=yes" };
 }
 
 /** Whether sandboxes get a way to the internet: makes one network and ends it. */

@@ -59,6 +59,7 @@ ExecStart=${command.join(" ")}
 ${kept.map((pair) => `Environment=${quoted(pair)}\n`).join("")}Restart=on-failure
 RestartSec=2
 KillMode=process
+Delegate=yes
 TimeoutStopSec=40
 
 [Install]

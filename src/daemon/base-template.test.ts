@@ -15,6 +15,7 @@ const hostWith = (kind: Accelerator["kind"]): Host => ({
   accelerator: { kind, reason: "chosen" },
   machines: { qemu, libraries: [], root: false } as unknown as Host["machines"],
   tscKhz,
+  bounds: {} as unknown as Host["bounds"],
 });
 
 const shapeWith = (accelerator: Accelerator["kind"]): MachineShape =>

@@ -14,11 +14,16 @@ export interface RunDirectoryFacts {
  * derived from the data directory, so that two daemons do not meet and a restarted one finds what it left.
  */
 export function runDirectoryOf(data: string, { env, uid }: RunDirectoryFacts): string {
-  const name = createHash("sha256").update(data).digest("hex").slice(0, 8);
+  const name = daemonName(data);
   const runtime = env["XDG_RUNTIME_DIR"];
   if (uid === 0) return path.join("/run/larder", name);
   if (runtime !== undefined && path.isAbsolute(runtime)) return path.join(runtime, "larder", name);
   return path.join(`/tmp/larder-${uid}`, name);
+}
+
+/** What tells the things of a daemon with this `LARDER_DATA` from those of others. */
+export function daemonName(data: string): string {
+  return createHash("sha256").update(data).digest("hex").slice(0, 8);
 }
 
 /** The longest name of a socket that anybody puts into a directory of a sandbox there. */

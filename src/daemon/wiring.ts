@@ -20,6 +20,7 @@ import { retried } from "../build/retried.ts";
 import { fetchRetries } from "../build/retry.ts";
 import { verified } from "../build/verified.ts";
 import { TemplateCache } from "../cache/template-cache.ts";
+import { removeEmptyGroups } from "../machine/stray-groups.ts";
 import { NbdWorkers } from "../nbd/worker/nbd-workers.ts";
 import type { Networks } from "../network/networks.ts";
 import { endFormerNetworks } from "../network/remains.ts";
@@ -39,6 +40,8 @@ import type { Configuration } from "./configuration.ts";
 import type { EndsInOrder } from "./ends-in-order.ts";
 import { type Host, shapeOf } from "./host.ts";
 import type { Metrics } from "./metrics.ts";
+import { daemonName } from "./run-directory.ts";
+import { sayBounds } from "./say-bounds.ts";
 import type { Premises } from "./premises.ts";
 
 /** What everything is built from. */
@@ -107,12 +110,12 @@ function chunksFrom(
 export function wireLauncher(
   { configuration, clock, random, logger, metrics: meter }: Ground,
   { cache: builds, exports }: Builds,
-  { machines, tscKhz, accelerator }: Host,
+  { machines, tscKhz, accelerator, bounds }: Host,
   networks: Networks | undefined,
 ): MachineLauncher {
   const overlayDirectory = path.join(configuration.data, "overlays");
   return new MachineLauncher({
-    ...{ builds, exports, host: machines, accelerator: accelerator.kind, tscKhz, overlayDirectory },
+    ...{ builds, exports, host: machines, accelerator: accelerator.kind, tscKhz, overlayDirectory, bounds },
     ...{ clock, random, logger, meter },
     ...(networks === undefined ? {} : { networks }),
   });
@@ -134,6 +137,7 @@ export async function endFormerSandboxes(
   const count = await endLeftovers({ records, launcher, ...placesOf(ground), logger, spare });
   const spared = (await records.all()).filter(spare).flatMap((record) => notedNetwork(record) ?? []);
   await endFormerNetworks(ground.premises.runDirectory, { spared: new Set(spared), clock, logger });
+  await removeEmptyGroups(daemonName(ground.configuration.data));
   return count;
 }
 
@@ -160,6 +164,7 @@ export async function wireSandboxes(
   const { configuration, clock, random, logger, metrics: meter } = ground;
   const { data, sandboxesMax, memoryBytesMax, restoresMax, waitingMax } = configuration;
   const { store } = builds;
+  sayBounds(host, logger);
   const launcher = wireLauncher(ground, builds, host, networks);
   builds.exports.start();
   const keeper = await wireChildBuilds(ground, builds, ends);

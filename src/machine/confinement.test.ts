@@ -56,6 +56,40 @@ describe("confinedCommand", () => {
     }
   });
 
+  it("enters the network that it is given instead, and shows the machine the device for it", () => {
+    const network = { tap: "tap0", netNamespace: "/proc/7/ns/net", userNamespace: "/proc/7/ns/user" };
+    const byRoot = confinedCommand({ ...restoredSpec, network }, rootHost);
+    const byUser = confinedCommand({ ...restoredSpec, network }, userHost);
+    assert.deepEqual(
+      [byRoot.program, ...byRoot.args.slice(0, 3)],
+      [...["nsenter", "--net=/proc/7/ns/net", "--", "bwrap"]],
+    );
+    assert.deepEqual(
+      [byUser.program, ...byUser.args.slice(0, 5)],
+      [
+        ...[
+          "nsenter",
+          "--user=/proc/7/ns/user",
+          "--preserve-credentials",
+          "--net=/proc/7/ns/net",
+          "--",
+          "bwrap",
+        ],
+      ],
+    );
+    for (const { args } of [byRoot, byUser]) {
+      assert.equal(args.includes("--unshare-net"), false);
+      assert.deepEqual(binds(args, "--dev-bind"), ["/dev/net/tun"]);
+    }
+  });
+
+  it("joins the machine's control groups before anything else is started", () => {
+    const processFiles = ["/sys/fs/cgroup/a/cgroup.procs", "/sys/fs/cgroup/b/cgroup.procs"];
+    const { program, args } = confinedCommand({ ...restoredSpec, processFiles }, rootHost);
+    assert.deepEqual([program, args[0]], ["sh", "-c"]);
+    assert.deepEqual(args.slice(2, 7), ["sh", ...processFiles, "--", "bwrap"]);
+  });
+
   it("hands it to a user of its own where the daemon is root, with no way back", () => {
     const [cage, command] = parts(confinedCommand(restoredSpec, rootHost).args);
     assert.deepEqual(binds(cage, "--cap-add"), ["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"]);

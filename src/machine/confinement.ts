@@ -57,6 +57,7 @@ export function confinedCommand(spec: MachineSpec, host: MachineHost): Command {
   const { network } = spec;
   const devices = [...(spec.accelerator === "kvm" ? ["/dev/kvm"] : []), ...(network ? [tunDevice] : [])];
   const [program = "", ...args] = [
+    ...joining(spec),
     ...entering(spec, host),
     "bwrap",
     ...["--cap-drop", "ALL"],
@@ -81,6 +82,14 @@ export function confinedCommand(spec: MachineSpec, host: MachineHost): Command {
     ...qemu,
   ];
   return { program, args };
+}
+
+/** Before anything else, so that all that is started is in its groups. */
+const joinScript =
+  'until [ "$1" = -- ]; do echo $$ > "$1" || exit 1; shift; done; shift; ulimit -c 0; exec "$@"';
+
+function joining({ processFiles = [] }: MachineSpec): string[] {
+  return processFiles.length === 0 ? [] : ["sh", "-c", joinScript, "sh", ...processFiles, "--"];
 }
 
 /** A network of its own is there before the machine is, and is entered by what makes the cage. */

@@ -30,6 +30,8 @@ export interface MachineSpec {
   readonly snapfile?: string;
   /** The user and group it runs as, where the daemon is root. */
   readonly uid?: number;
+  /** The files of its control groups by which a process joins them. */
+  readonly processFiles?: readonly string[];
   /** Where its network card leads; missing: nowhere. Only while this is there has the guest a carrier. */
   readonly network?: NetworkPlace;
 }

@@ -54,6 +54,14 @@ describe("qemuArguments", () => {
     assert.deepEqual(option(qemuArguments({ ...bootedSpec, boot }, seen), "-append"), [common]);
   });
 
+  it("gives it a network card that leads nowhere or to a tap, which differ in nothing that a snapshot holds", () => {
+    assert.deepEqual(option(qemuArguments(restoredSpec, seen), "-netdev"), ["hubport,id=n0,hubid=0"]);
+    const network = { tap: "tap0", netNamespace: "/proc/7/ns/net", userNamespace: "/proc/7/ns/user" };
+    const args = qemuArguments({ ...restoredSpec, network }, seen);
+    assert.deepEqual(option(args, "-netdev"), ["tap,id=n0,ifname=tap0,script=no,downscript=no,vnet_hdr=off"]);
+    assert.deepEqual(option(args, "-device"), option(qemuArguments(restoredSpec, seen), "-device"));
+  });
+
   it("gives a restored machine an overlay of its own over a read-only export that may come back", () => {
     const root = node(restoredSpec, "root");
     assert.equal(root?.["driver"], "qcow2");

@@ -82,6 +82,11 @@ export class Network implements AsyncDisposable {
     }
   }
 
+  /** What goes on working for the sandbox. */
+  get processes(): number[] {
+    return this.#uplink === undefined ? [] : [this.#uplink.pid];
+  }
+
   /** To be called when a VMM lives in it: from then on it no longer ends with this program. */
   attached(): void {
     this.#holder.release();

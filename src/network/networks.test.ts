@@ -35,7 +35,7 @@ class Scene {
         this.made.push(options);
         this.open++;
         const close = async () => void this.open--;
-        return { directory: options.directory, link, attached: () => {}, close };
+        return { directory: options.directory, link, processes: [], attached: () => {}, close };
       },
       ...{ clock: systemClock, random: systemRandom, logger: silentLogger, meter: new MemoryMeter() },
     };

@@ -38,11 +38,13 @@ export interface LentNetwork extends AsyncDisposable {
   readonly name: string;
   /** Undefined when its VMM has it already. */
   readonly link: NetworkLink | undefined;
+  /** Numbers of the processes that work for it. */
+  readonly processes: readonly number[];
   /** To be called when the sandbox runs: the next one is made only then, so that it costs nobody's start. */
   attached(): void;
 }
 
-type AnyNetwork = Pick<Network, "directory" | "link" | "attached" | "close">;
+type AnyNetwork = Pick<Network, "directory" | "link" | "processes" | "attached" | "close">;
 
 interface Made {
   readonly network: AnyNetwork;
@@ -85,7 +87,8 @@ export class Networks implements AsyncDisposable {
       this.fill();
     };
     const name = path.basename(made.network.directory);
-    return { name, link: made.network.link, attached, [Symbol.asyncDispose]: () => this.#end(made) };
+    const { link, processes } = made.network;
+    return { name, link, processes, attached, [Symbol.asyncDispose]: () => this.#end(made) };
   }
 
   /** The one that a former daemon's sandbox lives in. */
@@ -99,7 +102,8 @@ export class Networks implements AsyncDisposable {
       user?.[Symbol.dispose]();
       this.#names.delete(name);
     };
-    return { name, link: undefined, attached: () => this.fill(), [Symbol.asyncDispose]: end };
+    const attached = () => this.fill();
+    return { name, link: undefined, processes: [], attached, [Symbol.asyncDispose]: end };
   }
 
   /** Makes what is missing of those that wait, one after the other and behind everybody's back. */

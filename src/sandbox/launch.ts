@@ -20,6 +20,7 @@ import type { BuildLease, BuildSource } from "./build-source.ts";
 import { capture } from "./capture.ts";
 import { DiskTrouble } from "./disk-trouble.ts";
 import { networkFor, noteNetwork } from "./guest-network.ts";
+import { type Bounds, groupFor, join } from "./guest-bounds.ts";
 import type { Guest, LaunchOrder } from "./launcher.ts";
 import { type MachineParts, machineParts } from "./machine-parts.ts";
 import type { Metafile } from "./metafile.ts";
@@ -38,6 +39,8 @@ export interface LaunchOptions {
   readonly tscKhz: number;
   /** Where empty overlays are kept to be copied. */
   readonly overlayDirectory: string;
+  /** What bounds machines; missing: nothing does. */
+  readonly bounds?: Bounds;
   /** Missing where this host can have none. */
   readonly networks?: Pick<Networks, "take" | "retake">;
   readonly clock: Clock;
@@ -79,9 +82,9 @@ async function launchHeld(
   const { clock, meter, random } = options;
   const steps = new StepTimes(clock, meter);
   const ending: Ending = { leave: false };
-  const { lease, network } = await claim(order, options, { steps, ending, held }, signal);
-  const link = network?.link;
-  const parts = await machineParts(order, { ...options, network: link, lease, steps, held }, signal);
+  const { lease, network, processFiles } = await claim(order, options, { steps, ending, held }, signal);
+  const given = { network: network?.link, processFiles, lease, steps, held };
+  const parts = await machineParts(order, { ...options, ...given }, signal);
   const machine = await steps.measure("machine", () => machineOf(order, parts.spec, options, signal));
   held.defer(() => (ending.leave ? machine.leave() : machine.destroy()));
   if (order.left === undefined) order.onProcess(machine.identity);
@@ -127,11 +130,14 @@ async function launchHeld(
 /** Takes what lies outside of the machine: its build, its network, its directories. */
 async function claim(
   order: LaunchOrder,
-  { builds, networks }: LaunchOptions,
+  { builds, networks, bounds }: LaunchOptions,
   { steps, ending, held }: Claiming,
   signal: AbortSignal,
 ) {
   held.defer(() => (ending.leave ? undefined : removePlaces(order)));
+  // Before the network: its uplink is in it, so it is empty only when that has ended.
+  const group = await steps.measure("bounds", () => groupFor(order, bounds));
+  held.defer(() => (ending.leave ? undefined : group?.[Symbol.asyncDispose]()));
   const acquire = (signal: AbortSignal) => builds.acquire(order.build, `sandbox ${order.id}`, signal);
   const connect = async (signal: AbortSignal) => {
     const network = await networkFor(order, networks, signal);
@@ -150,7 +156,8 @@ async function claim(
     signal,
   );
   if (network !== undefined && order.left === undefined) await noteNetwork(order, network.name);
-  return { lease, network };
+  if (group !== undefined) for (const pid of network?.processes ?? []) await join(pid, group);
+  return { lease, network, processFiles: group?.processFiles ?? [] };
 }
 
 interface Claiming {

@@ -23,6 +23,8 @@ export interface PartsOptions {
   readonly tscKhz: number;
   /** Where empty overlays are kept to be copied. */
   readonly overlayDirectory: string;
+  /** The files by which the machine joins its control groups. */
+  readonly processFiles?: readonly string[];
   /** What leads to the internet; undefined leaves the guest without. */
   readonly network?: NetworkLink | undefined;
   readonly steps: StepTimes;
@@ -92,6 +94,7 @@ export async function machineParts(
     ...(memory.snapfile === undefined ? {} : { snapfile: memory.snapfile }),
     ...(uid === undefined ? {} : { uid }),
     ...(network === undefined ? {} : { network }),
+    processFiles: options.processFiles ?? [],
   };
   return { spec, metafile, disk, memory: memory.parts, firstSecret };
 }

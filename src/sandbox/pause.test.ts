@@ -23,7 +23,11 @@ async function wake(scene: Scene, id: string, wish: { timeoutMs: number; reboot?
 describe("a paused sandbox", () => {
   it("has a build and nothing else of the node, stays in the lists, and is woken from its build", async () => {
     await using scene = await Scene.open();
-    const { id, accessToken } = await scene.create({ metadata: { owner: "me" }, envs: { A: "1" } });
+    const { id, accessToken } = await scene.create({
+      metadata: { owner: "me" },
+      envs: { A: "1" },
+      allowInternet: false,
+    });
     await scene.sandboxes.pause(id, true);
     assert.equal(scene.launcher.there.size, 0);
     assert.equal(scene.uids.lent, 0);
@@ -41,6 +45,7 @@ describe("a paused sandbox", () => {
     const { view, resumed } = await wake(scene, id);
     const { order } = scene.launcher.launches[1] ?? assert.fail("it was launched");
     assert.deepEqual([order.build, order.how, order.envs], ["child-0", "restore", { A: "1" }]);
+    assert.equal(order.allowInternet, false, "its network is as it was chosen");
     assert.deepEqual([resumed, view.state, view.accessToken], [true, "running", accessToken]);
     assert.deepEqual(view.metadata, { owner: "me" });
     assert.equal((await scene.sandboxes.connect(id, { timeoutMs }, never)).resumed, false);

@@ -41,6 +41,7 @@ describe("Sandboxes.create", () => {
     assert.deepEqual(order?.envs, { A: "1" });
     assert.equal(order?.accessToken, view.accessToken);
     assert.equal(order?.uid, 100_000);
+    assert.equal(order?.allowInternet, false);
     const record = await scene.store.sandboxes.get(view.id);
     assert.deepEqual(record?.process, { pid: 1000, startTime: "1" });
     assert.equal(record?.state, "running");

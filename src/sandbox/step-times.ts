@@ -5,6 +5,7 @@ import type { Meter } from "../base/meter.ts";
 export type Step =
   | "lease"
   | "directories"
+  | "bounds"
   | "network"
   | "rootfs"
   | "export"

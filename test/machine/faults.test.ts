@@ -44,7 +44,13 @@ describe("a daemon that was killed", () => {
     await using second = await serve();
     assert.equal(await Sandbox.kill(sandbox.sandboxId, second.sdk), true);
     const leaks = await second.larder("doctor", "--leaks", "--json");
-    assert.deepEqual(JSON.parse(leaks.stdout), { processes: [], sockets: [], files: [], mounts: [] });
+    assert.deepEqual(JSON.parse(leaks.stdout), {
+      processes: [],
+      sockets: [],
+      files: [],
+      mounts: [],
+      groups: [],
+    });
     const again = await Sandbox.create({ ...second.sdk });
     await again.kill();
   });
@@ -67,7 +73,13 @@ describe("a daemon that was killed", () => {
     let running = await paginator.nextItems();
     for (let i = 0; i < 100 && running.length > 0; i++) running = await Sandbox.list(served.sdk).nextItems();
     const leaks = await served.larder("doctor", "--leaks", "--json");
-    assert.deepEqual(JSON.parse(leaks.stdout), { processes: [], sockets: [], files: [], mounts: [] });
+    assert.deepEqual(JSON.parse(leaks.stdout), {
+      processes: [],
+      sockets: [],
+      files: [],
+      mounts: [],
+      groups: [],
+    });
     assert.equal(await served.metric("larder_cache_leases"), 0);
   });
 });

@@ -8,7 +8,7 @@ import { markerOf } from "../../src/machine/machine-spec.ts";
 import { type Served, serveAt } from "./testing/served.ts";
 import { SmallWorld, world } from "./testing/small-world.ts";
 
-const nothing = { processes: [], sockets: [], files: [], mounts: [] };
+const nothing = { processes: [], sockets: [], files: [], mounts: [], groups: [] };
 
 const patience = { timeoutMs: 120_000 };
 
@@ -108,7 +108,17 @@ describe("the network of a sandbox", () => {
     }
   });
 
-  it("outlives neither its sandbox nor a daemon that is killed", async () => {
+  it("is as it was chosen after a pause, too", async () => {
+    for (const sandbox of [online, offline]) {
+      await sandbox.pause();
+      await sandbox.connect();
+    }
+    assert.equal(await page(online, `http://${world.internet}/`), "internet\n");
+    assert.equal(await page(online, `http://${world.neighbourAtHome}/`), "");
+    assert.equal(await page(offline, `http://${world.internet}/`), "");
+  });
+
+  it("ends with its sandbox, and lives on with it when its daemon is killed", async () => {
     await online.kill();
     await offline.kill();
     const leaks = await served.larder("doctor", "--leaks", "--json");
@@ -117,9 +127,12 @@ describe("the network of a sandbox", () => {
     await served.end("SIGKILL");
     assert.ok((await uplinks(served.data)).length > 0, "it did not end by itself");
     served = await serveAt(world.host, await small.onHost(world.localResolver), { LARDER_HOST: "0.0.0.0" });
+    const again = await Sandbox.connect(left.sandboxId, served.sdk);
+    assert.equal(await page(again, `http://${world.internet}/`), "internet\n");
+    await again.kill();
     assert.deepEqual(await findByArgument(markerOf(left.sandboxId)), []);
-    const again = await served.larder("doctor", "--leaks", "--json");
-    assert.deepEqual(JSON.parse(again.stdout), nothing);
+    const nothingLeft = await served.larder("doctor", "--leaks", "--json");
+    assert.deepEqual(JSON.parse(nothingLeft.stdout), nothing);
   });
 
   it("asks for names where the host does, on the host's loopback too", async () => {

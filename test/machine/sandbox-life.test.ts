@@ -5,7 +5,7 @@ import { markerOf } from "../../src/machine/machine-spec.ts";
 import { findByArgument, killByIdentity } from "../../src/base/processes.ts";
 import { type Served, serve } from "./testing/served.ts";
 
-const nothing = { processes: [], sockets: [], files: [], mounts: [] };
+const nothing = { processes: [], sockets: [], files: [], mounts: [], groups: [] };
 
 describe("a sandbox in a real machine", () => {
   let served: Served;
