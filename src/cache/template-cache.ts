@@ -154,6 +154,18 @@ export class TemplateCache implements AsyncDisposable {
     return this.operator.evict(build);
   }
 
+  /** A lease on what the shelf has of a build; undefined when that is nothing. Fetches nothing. */
+  lendKept(build: string, holder: string): HeldLease | undefined {
+    const entry = this.#entries.get(build);
+    if (entry === undefined || entry.closing !== undefined || this.#closed !== undefined) return undefined;
+    return this.#lend(entry, { holder, where: "peers" });
+  }
+
+  /** Who leases a build. */
+  holdersOf(build: string): string[] {
+    return Array.from(this.#entries.get(build)?.leases ?? [], ({ holder }) => holder);
+  }
+
   inspect(): CacheReport {
     const { keptBytes, reservedBytes, bytesMax } = this.#room;
     const flights = this.#files.underWay + this.#manifests.underWay;

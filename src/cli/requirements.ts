@@ -47,6 +47,7 @@ export async function checkRequirements(
     "free disk": () => disk(configuration.data),
     memory,
     daemon: () => daemon(configuration, env),
+    ...(configuration.peers === undefined ? {} : { peers: () => peers(configuration) }),
   };
   const all: Requirement[] = [];
   for (const [name, check] of Object.entries(checks)) {
@@ -156,6 +157,18 @@ const memory: Check = async () => {
   const found = `${(freemem() / gigabyte).toFixed(1)} of ${(totalmem() / gigabyte).toFixed(1)} GB free`;
   return freemem() >= memoryBytesMin ? { found } : { found, mend: "end something that uses much memory" };
 };
+
+/** Whether every other node can be reached, and knows the same secret. */
+async function peers({ peers = [], peerSecret = "" }: Configuration) {
+  const { findPeers } = await import("../daemon/node-peers.ts");
+  const silent = await findPeers(peers, peerSecret, AbortSignal.timeout(5_000));
+  const found = `${peers.length - silent.length} of ${peers.length} answer`;
+  if (silent.length === 0) return { found };
+  return {
+    found: `${found}; not: ${silent.join("; ")}`,
+    mend: "start them, with the same LARDER_PEER_SECRET",
+  };
+}
 
 async function daemon({ data }: Configuration, env: NodeJS.ProcessEnv) {
   const presence = await findDaemon(data);

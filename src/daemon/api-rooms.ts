@@ -15,7 +15,7 @@ const closeMsMax = 1500;
 /** What the API may see of the rooms below it. */
 export function apiRooms(
   { configuration, clock, logger, metrics, logs }: Ground,
-  { store, cache }: Builds,
+  { store, cache, peers }: Builds,
   { sandboxes, snapshots }: { readonly sandboxes: Sandboxes; readonly snapshots: Snapshots },
   networks: Networks | undefined,
 ): Omit<ApiServerOptions, "boundHost" | "port" | "version"> {
@@ -31,13 +31,14 @@ export function apiRooms(
       report: async () => {
         const { sandboxes: present, ...admission } = sandboxes.inspect() as { sandboxes: { id: string }[] };
         const owners = [...present.map(({ id }) => id), ...(networks?.names ?? [])];
-        return { owners, sandboxes: present, admission, cache: cache.inspect() };
+        return { owners, sandboxes: present, admission, cache: cache.inspect(), peers: peers?.inspect() };
       },
     },
     exposition: {
       contentType: metrics.contentType,
       text: () => {
         cache.measure();
+        peers?.measure();
         return metrics.text();
       },
     },

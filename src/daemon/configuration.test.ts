@@ -29,6 +29,10 @@ describe("readConfiguration", () => {
         memoryBytesMax: 16 * 2 ** 30,
         restoresMax: 4,
         waitingMax: 256,
+        peers: undefined,
+        peerPort: undefined,
+        peerHost: "127.0.0.1",
+        peerSecret: undefined,
         logLevel: "info",
       },
     );
@@ -68,6 +72,8 @@ describe("readConfiguration", () => {
       LARDER_API_KEY: ["secret", "e2b_XYZ", "e2b_"],
       LARDER_ACCEL: ["hvf"],
       LARDER_SANDBOXES_MAX: ["0", "many"],
+      LARDER_PEERS: ["node1", "node1:0", "node1:99999", "http://node1:8701", "a:1,,b:2", "::1:8701"],
+      LARDER_PEER_SECRET: ["too short"],
       LARDER_LOG: ["verbose"],
     };
     for (const [variable, texts] of Object.entries(bad)) {
@@ -77,6 +83,16 @@ describe("readConfiguration", () => {
         assert.throws(() => readConfiguration({ [variable]: text }, host), check, `${variable}=${text}`);
       }
     }
+  });
+
+  it("peers need a secret, which all of them share", () => {
+    const LARDER_PEER_SECRET = "0123456789abcdef0123456789abcdef";
+    for (const env of [{ LARDER_PEERS: "node1:8701" }, { LARDER_PEER_PORT: "8701" }]) {
+      assert.throws(() => readConfiguration(env, host), /need LARDER_PEER_SECRET/);
+      readConfiguration({ ...env, LARDER_PEER_SECRET }, host);
+    }
+    const listed = { LARDER_PEERS: "node1:8701, [fd00::2]:8702", LARDER_PEER_SECRET };
+    assert.deepEqual(readConfiguration(listed, host).peers, ["node1:8701", "[fd00::2]:8702"]);
   });
 
   it("all bad values are told at once", () => {

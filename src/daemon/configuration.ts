@@ -122,6 +122,31 @@ export const settings = {
     read: read.count(0, 10_000),
     otherwise: () => "256",
   },
+  peers: {
+    variable: "LARDER_PEERS",
+    means: "other nodes that share what they have fetched: HOST:PORT,HOST:PORT; unset: none",
+    read: read.addresses,
+    otherwise: () => undefined,
+  },
+  peerPort: {
+    variable: "LARDER_PEER_PORT",
+    means: "serves other nodes at a port of its own; unset: does not",
+    read: read.port,
+    otherwise: () => undefined,
+  },
+  peerHost: {
+    variable: "LARDER_PEER_HOST",
+    means: "the address to bind for other nodes",
+    read: read.host,
+    otherwise: () => "127.0.0.1",
+  },
+  peerSecret: {
+    variable: "LARDER_PEER_SECRET",
+    means: "what all nodes know and nobody else, of 32 characters or more",
+    read: read.sharedSecret,
+    otherwise: () => undefined,
+    secret: true,
+  },
   logLevel: {
     variable: "LARDER_LOG",
     means: "the least of what is logged",
@@ -132,7 +157,9 @@ export const settings = {
 
 type Settings = typeof settings;
 type Value<Name extends keyof Settings> = ReturnType<Settings[Name]["read"]>;
-type Optional = "domain" | "tlsCert" | "tlsKey" | "apiKey" | "debianMirror" | "debianSuite";
+type Optional =
+  | ("domain" | "tlsCert" | "tlsKey" | "apiKey" | "debianMirror" | "debianSuite")
+  | ("peers" | "peerPort" | "peerSecret");
 
 /** The settings in force. */
 export type Configuration = {
@@ -153,6 +180,9 @@ export function readConfiguration(env: NodeJS.ProcessEnv, host: HostFacts): Conf
   }
   if ((values["tlsCert"] === undefined) !== (values["tlsKey"] === undefined))
     faults.push("LARDER_TLS_CERT and LARDER_TLS_KEY are only good together");
+  const withPeers = values["peers"] !== undefined || values["peerPort"] !== undefined;
+  if (withPeers && env["LARDER_PEER_SECRET"] === undefined)
+    faults.push("LARDER_PEERS and LARDER_PEER_PORT need LARDER_PEER_SECRET, the same on all nodes");
   if (faults.length > 0) throw new Failure("invalid", faults.join("; "));
   values["bucket"] ??= `file://${encodeURI(path.join(String(values["data"]), "bucket"))}`;
   return values as Configuration;
@@ -167,7 +197,10 @@ export interface SettingInForce {
 
 /** The settings in force and where each came from, secrets blanked out; for people. */
 export function describeConfiguration(env: NodeJS.ProcessEnv, host: HostFacts): SettingInForce[] {
-  const values: Readonly<Record<string, string | number | undefined>> = readConfiguration(env, host);
+  const values: Readonly<Record<string, string | number | readonly string[] | undefined>> = readConfiguration(
+    env,
+    host,
+  );
   return Object.entries<Setting<unknown>>(settings).map(([name, { variable, means, secret }]) => {
     const value = values[name];
     const shown = secret === undefined || value === undefined ? value : "(secret)";

@@ -35,6 +35,13 @@ export const declaredMetrics: Readonly<Record<string, MetricDeclaration>> = {
   larder_bucket_retries_total: counter("Requests to an object store that were sent again"),
   larder_corrupt_chunks_total: counter("Chunks that were not what their digest says", "source"),
 
+  larder_peers: gauge("Other nodes, by whether they are asked", "state"),
+  larder_peer_questions_total: counter("Questions to other nodes", "outcome"),
+  larder_peer_breaks_total: counter("Times that another node was given up for a while", "why"),
+  larder_peer_answers_total: counter("Chunks that other nodes asked for", "kind"),
+  larder_peer_served_bytes_total: counter("Bytes of chunks that were sent to other nodes"),
+  larder_peer_refusals_total: counter("Connections of those who do not know the secret"),
+
   larder_cache_failed_fetches_total: counter("Objects that a flight gave up", "artifact", "kind"),
   larder_cache_passed_through_total: counter("Reads served without being kept, for want of room"),
   larder_cache_verified_after_restart_total: counter("What was kept, verified on its first read", "outcome"),

@@ -1,5 +1,6 @@
 import path from "node:path";
 import { Failure } from "../base/failure.ts";
+import { secretCharactersMin } from "../peers/peer-key.ts";
 import { checkBucketUrl } from "../bucket/open-bucket.ts";
 
 /**
@@ -24,6 +25,27 @@ export const port: Reader<number> = (variable, text) => {
 /** A host name or an address to bind to. */
 export const host: Reader<string> = (variable, text) => {
   if (!/^[A-Za-z0-9._:-]{1,253}$/.test(text)) throw wrong(variable, text, "a host name or an IP address");
+  return text;
+};
+
+const addressesMax = 256;
+
+/** `node1:8701,[fd00::2]:8701`: where other nodes listen. */
+export const addresses: Reader<readonly string[]> = (variable, text) => {
+  const list = text.split(",").map((each) => each.trim());
+  const isAddress = (each: string) => {
+    const [, , port] = /^([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):(\d{1,5})$/.exec(each) ?? [];
+    return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535;
+  };
+  if (list.length > addressesMax || !list.every(isAddress))
+    throw wrong(variable, text, `up to ${addressesMax} of HOST:PORT, with commas between them`);
+  return list;
+};
+
+export const sharedSecret: Reader<string> = (variable, text) => {
+  // The value is a secret: it is not repeated.
+  if (text.length < secretCharactersMin)
+    throw new Failure("invalid", `${variable} must have ${secretCharactersMin} characters or more`);
   return text;
 };
 

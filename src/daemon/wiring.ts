@@ -7,23 +7,16 @@ import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import type { Bucket } from "../bucket/bucket.ts";
 import { openBucket } from "../bucket/open-bucket.ts";
-import { bucketChunks } from "../build/bucket-chunks.ts";
 import { bucketObjects } from "../build/bucket-objects.ts";
 import { claimBucket } from "../build/claim-bucket.ts";
-import type { ChunkSource } from "../build/chunk-source.ts";
-import { firstOf } from "../build/first-of.ts";
-import { impatient, impatientObjects } from "../build/impatient.ts";
+import { impatientObjects } from "../build/impatient.ts";
 import { IndexBook } from "../build/index-book.ts";
-import { type FetchLimits, limited } from "../build/limited.ts";
-import { measured } from "../build/measured.ts";
-import { retried } from "../build/retried.ts";
-import { fetchRetries } from "../build/retry.ts";
-import { verified } from "../build/verified.ts";
 import { TemplateCache } from "../cache/template-cache.ts";
 import { removeEmptyGroups } from "../machine/stray-groups.ts";
 import { NbdWorkers } from "../nbd/worker/nbd-workers.ts";
 import type { Networks } from "../network/networks.ts";
 import { endFormerNetworks } from "../network/remains.ts";
+import type { Peers } from "../peers/peers.ts";
 import { leftMachine } from "../sandbox/adoption.ts";
 import { ChildBuilds } from "../sandbox/child-builds.ts";
 import { notedNetwork } from "../sandbox/guest-network.ts";
@@ -36,13 +29,15 @@ import { Snapshots } from "../sandbox/snapshots.ts";
 import { UidRange } from "../sandbox/uid-range.ts";
 import type { SandboxRecord } from "../store/sandbox-records.ts";
 import { Store } from "../store/store.ts";
+import { chunksFrom, stallMsMax } from "./chunks-from.ts";
 import type { Configuration } from "./configuration.ts";
 import type { EndsInOrder } from "./ends-in-order.ts";
 import { type Host, shapeOf } from "./host.ts";
 import type { Metrics } from "./metrics.ts";
+import { makePeers, servePeers } from "./node-peers.ts";
+import type { Premises } from "./premises.ts";
 import { daemonName } from "./run-directory.ts";
 import { sayBounds } from "./say-bounds.ts";
-import type { Premises } from "./premises.ts";
 
 /** What everything is built from. */
 export interface Ground {
@@ -63,14 +58,13 @@ export interface Builds {
   readonly cache: TemplateCache;
   /** Where their disks are offered to machines. */
   readonly exports: NbdWorkers;
+  /** The other nodes; undefined when this one keeps to itself. */
+  readonly peers: Peers | undefined;
 }
 
 /** The version of the agent's protocol that clients are told. */
 export const agentVersion = "0.6.13";
 
-const fetchLimits: FetchLimits = { requestsMax: 16, bytesInFlightMax: 64 * 1024 * 1024, waitersMax: 10_000 };
-/** A bucket that gives nothing for so long has failed: it is asked again. */
-const stallMsMax = 10_000;
 /** How long a create waits for its place. */
 const waitMsMax = 25_000;
 /** The shelf leaves this much of the disk to others. */
@@ -85,25 +79,17 @@ export async function wireBuilds(ground: Ground, ends: EndsInOrder, signal: Abor
   const bucket = ends.hold("bucket", openBucket(configuration.bucket, bucketGround));
   await claimBucket(bucket, store.settings.storeId, signal);
   const indexes = new IndexBook();
-  const chunks = chunksFrom(bucket, indexes, ground);
+  const peers = makePeers(ground, indexes);
+  const chunks = chunksFrom({ bucket, indexes, peers, ...ground, meter });
   const shelf = { directory: path.join(data, "shelf"), bytesMax, freeBytesMin };
   const objects = impatientObjects(bucketObjects(bucket), { clock, stallMsMax });
   const sources = { chunks, objects, indexes };
   const cache = await TemplateCache.open({ ...shelf, ...sources, clock, random, logger, meter });
   ends.hold("cache", cache);
+  // Ended before the cache: what is being sent to others holds leases.
+  if (peers !== undefined) await servePeers(ends.hold("peers", peers), cache, ground);
   const exports = new NbdWorkers({ threads: exportThreads(), clock, logger, meter });
-  return { store, bucket, cache, exports: ends.hold("disk exports", exports) };
-}
-
-/** Read aloud: again if the failure says so; so many at a time; from a bucket that answers; never unverified. */
-function chunksFrom(
-  bucket: Bucket,
-  indexes: IndexBook,
-  { clock, random, metrics: meter }: Ground,
-): ChunkSource {
-  const prompt = impatient(bucketChunks(bucket, indexes), { clock, stallMsMax });
-  const remote = firstOf([verified(measured(prompt, meter), indexes, meter)]);
-  return retried(limited(remote, fetchLimits), { clock, random, meter, ...fetchRetries });
+  return { store, bucket, cache, peers, exports: ends.hold("disk exports", exports) };
 }
 
 /** How a machine is made of a build: for sandboxes, and to prove a template. */

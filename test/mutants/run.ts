@@ -6,6 +6,7 @@ import { fetchingMutants } from "./fetching-mutants.ts";
 import { keepingMutants } from "./keeping-mutants.ts";
 import { lendingMutants } from "./lending-mutants.ts";
 import type { Mutant } from "./mutant.ts";
+import { peerMutants } from "./peer-mutants.ts";
 
 /**
  * Do the tests bite? Each promise of docs/semantics.md is guarded by lines of code. Here those lines are changed, one
@@ -27,7 +28,7 @@ interface Verdict {
 }
 
 const wanted = process.argv.slice(2);
-const chosen = [...fetchingMutants, ...keepingMutants, ...lendingMutants].filter(
+const chosen = [...fetchingMutants, ...keepingMutants, ...lendingMutants, ...peerMutants].filter(
   ({ promise }) => wanted.length === 0 || wanted.includes(promise),
 );
 const waiting = [...chosen];
