@@ -7,6 +7,7 @@ import * as newest from "e2b";
 import * as older from "e2b-2.45";
 import { AgentFixture } from "./testing/agent-fixture.ts";
 import { PlainProxy } from "./testing/plain-proxy.ts";
+import { Screen } from "./testing/screen.ts";
 
 const sdks = { newest, "2.45.0": older as unknown as typeof newest };
 const accessToken = "the-token";
@@ -160,11 +161,9 @@ describe("the published client, pointed at an agent", () => {
       const folder = join(directory, `watched-${version}`);
       await files.makeDir(folder);
       const screen = new Screen();
-      const watching = await files.watchDir(
-        folder,
-        ({ type, name }) => screen.show(Buffer.from(`${type} ${name}\n`)),
-        { recursive: true },
-      );
+      const watching = await files.watchDir(folder, ({ type, name }) => screen.show(`${type} ${name}\n`), {
+        recursive: true,
+      });
       await files.write(join(folder, "sub/new"), "x");
       await files.rename(join(folder, "sub/new"), join(folder, "old"));
       await files.remove(join(folder, "old"));
@@ -180,21 +179,3 @@ describe("the published client, pointed at an agent", () => {
     });
   }
 });
-
-/** What has been shown so far, for those who wait for something to appear. */
-class Screen {
-  #text = "";
-  #changed = Promise.withResolvers<void>();
-
-  readonly show = (bytes: Uint8Array): void => {
-    this.#text += Buffer.from(bytes).toString();
-    this.#changed.resolve();
-  };
-
-  async until(pattern: RegExp): Promise<void> {
-    while (!pattern.test(this.#text)) {
-      await this.#changed.promise;
-      this.#changed = Promise.withResolvers<void>();
-    }
-  }
-}
