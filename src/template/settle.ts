@@ -12,6 +12,8 @@ const calls = { health: 60, files: 8, commands: 6, sessions: 4 } as const;
 /** What the agent does by itself after the last call, such as making its next session, is done by then. */
 const restMs = 1_000;
 const entropyBytes = 64;
+/** As long as the names of sandboxes: the files that hold it need not grow when they wake up. */
+const hostname = "i".padEnd(21, "0");
 
 interface Settling {
   /** Ended when the machine has settled. */
@@ -52,7 +54,7 @@ export async function settle(options: Settling, signal: AbortSignal): Promise<vo
 
 function settingsFrom({ clock, random }: Settling): AgentSettings {
   const { defaultUser, defaultWorkdir } = baseRecipe;
-  const own = { hostname: "sandbox", envVars: {}, defaultUser, defaultWorkdir, bootId: randomUUID() };
+  const own = { hostname, envVars: {}, defaultUser, defaultWorkdir, bootId: randomUUID() };
   return { ...own, nowMs: clock.now(), entropy: random.bytes(entropyBytes) };
 }
 

@@ -2,6 +2,7 @@ import { existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { errnoError, type Foreign, type Koffi } from "./foreign.ts";
 import { hostsWith } from "./hosts.ts";
 import type { MachineIdentity } from "./machine-identity.ts";
+import { overwrite } from "./overwrite.ts";
 
 // From the kernel's uapi: time.h, random.h, mount.h.
 const clockRealtime = 0;
@@ -51,9 +52,9 @@ export class LinuxIdentity implements MachineIdentity {
 
   setHostname(name: string): void {
     writeFileSync("/proc/sys/kernel/hostname", name);
-    writeFileSync("/etc/hostname", `${name}\n`);
+    overwrite("/etc/hostname", `${name}\n`);
     const hosts = existsSync("/etc/hosts") ? readFileSync("/etc/hosts", "utf8") : "";
-    writeFileSync("/etc/hosts", hostsWith(hosts, name));
+    overwrite("/etc/hosts", hostsWith(hosts, name));
   }
 
   setBootId(uuid: string): void {
@@ -66,7 +67,7 @@ export class LinuxIdentity implements MachineIdentity {
   }
 
   setMachineId(id: string): void {
-    writeFileSync("/etc/machine-id", `${id}\n`);
+    overwrite("/etc/machine-id", `${id}\n`);
   }
 }
 
