@@ -88,10 +88,13 @@ function send(body: Readable | Buffer, stream: ClientHttp2Stream): void {
   // By hand, not by `pipeline`: an answer may come, and be complete, before all of the body was sent.
   body.on("error", (error) => stream.destroy(error));
   body.on("close", () => {
-    if (!body.readableEnded)
-      stream.destroy(new Failure("cancelled", "the body of the request was cut short"));
+    if (body.readableEnded) return;
+    if (stream.readableEnded) stream.close();
+    else stream.destroy(new Failure("cancelled", "the body of the request was cut short"));
   });
-  stream.once("close", () => body.unpipe(stream));
+  // Whoever made the body learns by its end that the rest of it is of no use. A stream whose answer is complete does
+  // not close by itself as long as something waits to be sent.
+  for (const event of ["end", "close"]) stream.once(event, () => body.destroy());
   body.pipe(stream);
 }
 

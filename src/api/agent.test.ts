@@ -69,6 +69,18 @@ describe("the unmodified client, through the API to an agent", () => {
       assert.ok(Buffer.from(back).equals(Buffer.from(bytes)));
     });
 
+    it(`goes on after the answer that the disk is full, ${version}`, async () => {
+      await using api = await TestApi.start();
+      const sandbox = await create(api, sdk);
+      for (let turn = 0; turn < 3; turn++) {
+        const full = sandbox.files.write("/dev/full", new ArrayBuffer(2 * 1024 * 1024));
+        await assert.rejects(full, sdk.NotEnoughSpaceError);
+        const file = path.join(directory, version, "fits.txt");
+        await sandbox.files.write(file, "kept");
+        assert.equal(await sandbox.files.read(file), "kept");
+      }
+    });
+
     it(`is told when the sandbox is gone, ${version}`, async () => {
       await using api = await TestApi.start();
       const sandbox = await create(api, sdk);

@@ -11,7 +11,7 @@ describe("the agent in a real machine", () => {
   let sandbox: Sandbox;
   before(async () => {
     served = await serve();
-    sandbox = await Sandbox.create({ ...served.sdk, envs: { GREETING: "hello" } });
+    sandbox = await Sandbox.create({ ...served.sdk, envs: { GREETING: "hello" }, timeoutMs: 3_600_000 });
   });
   after(async () => {
     await sandbox.kill();
@@ -77,14 +77,14 @@ describe("the agent in a real machine", () => {
   it("carries 64 MiB both ways, byte by byte, and answers others meanwhile", async () => {
     const bytes = Buffer.alloc(64 * mib);
     for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE((at * 2_654_435_761) >>> 0, at);
-    let done = false;
+    const over = new AbortController();
     const carried = (async () => {
       await sandbox.files.write("large", new Uint8Array(bytes).buffer, { requestTimeoutMs: 0 });
       const back = await sandbox.files.read("large", { format: "bytes", requestTimeoutMs: 0 });
-      done = true;
+      over.abort();
       return back;
     })();
-    while (!done) assert.equal(await sandbox.isRunning({ requestTimeoutMs: 10_000 }), true);
+    while (!over.signal.aborted) assert.equal(await sandbox.isRunning({ requestTimeoutMs: 60_000 }), true);
     assert.ok(bytes.equals(await carried));
   });
 

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { PassThrough, type Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { AgentChannel } from "../channel.ts";
 
@@ -43,11 +44,18 @@ async function forward(channel: AgentChannel, request: IncomingMessage, response
       method: request.method ?? "GET",
       path: request.url ?? "/",
       headers: Object.fromEntries(headers) as Record<string, string | string[]>,
-      ...(withBody ? { body: request } : {}),
+      ...(withBody ? { body: bodyOf(request) } : {}),
     },
     gone.signal,
   );
   response.writeHead(answer.status, answer.headers);
   response.flushHeaders();
   await pipeline(answer.body, response);
+}
+
+/** A stream of its own: whoever gives it up early must not cut the client's connection. */
+function bodyOf(request: IncomingMessage): Readable {
+  const body = request.pipe(new PassThrough());
+  body.once("close", () => request.unpipe(body).resume());
+  return body;
 }
