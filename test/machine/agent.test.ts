@@ -39,19 +39,12 @@ describe("the agent in a real machine", () => {
       ({ type, name, entry }) => screen.show(`${type} ${name} ${entry?.size ?? ""}\n`),
       { recursive: true, includeEntry: true },
     );
-    await sandbox.commands.run(
-      "cd watched && mkdir -p a/b && echo 1234 > a/b/c && chmod 600 a/b/c && mv a/b/c d && rm d",
-    );
-    const lines = [
-      "create a ",
-      "create a/b ",
-      "create a/b/c ",
-      "chmod a/b/c ",
-      "rename a/b/c ",
-      "create d ",
-      "remove d ",
-    ];
-    for (const line of lines) await screen.until(new RegExp(`^${line}`, "m"));
+    const shows = (line: string) => screen.until(new RegExp(`^${line} `, "m"));
+    // What happens in a new directory before it is watched is told as far as it can still be found there.
+    await sandbox.commands.run("mkdir -p watched/a/b && echo 1234 > watched/a/b/c");
+    for (const line of ["create a", "create a/b", "create a/b/c"]) await shows(line);
+    await sandbox.commands.run("cd watched && chmod 600 a/b/c && mv a/b/c d && rm d");
+    for (const line of ["chmod a/b/c", "rename a/b/c", "create d", "remove d"]) await shows(line);
     await handle.stop();
   });
 
