@@ -6,10 +6,12 @@ import path from "node:path";
 import { describe, it } from "node:test";
 import { Failure } from "../base/failure.ts";
 import { assertNothingLeft, takeCensus } from "../base/testing/census.ts";
+import { eventually } from "../base/testing/virtual-clock.ts";
 import { chunkBytes } from "../build/artifact.ts";
 import { ArtifactIndex } from "../build/artifact-index.ts";
 import { ChunkFile, type ChunkFileOptions } from "./chunk-file.ts";
 import { realDisk } from "./disk.ts";
+import type { JournalRecord } from "./journal-record.ts";
 import { FaultyDisk } from "./testing/faulty-disk.ts";
 
 const never = new AbortController().signal;
@@ -104,6 +106,32 @@ describe("ChunkFile", () => {
       await file.durable();
       const kept = records.filter((record) => record.includes('"chunks"'));
       assert.equal(kept.length, 1, "the second attempt is kept");
+      await file.close();
+    }));
+
+  it("C21: is never said to keep what was given up while the journal refused to be told of it", () =>
+    withChunkFile(async ({ openFile }) => {
+      const told: string[] = [];
+      const refused = Promise.withResolvers<void>();
+      let isFirst = true;
+      const append = async (record: JournalRecord) => {
+        if (isFirst) {
+          isFirst = false;
+          await refused.promise;
+          throw new Failure("unavailable", "a planned fault");
+        }
+        told.push(record.type);
+      };
+      const file = await openFile({ journal: { append } });
+      await file.write(1, bytes, never);
+      const durable = file.durable();
+      durable.catch(() => {});
+      await eventually(() => !isFirst);
+      await file.distrust(1);
+      refused.resolve();
+      await assert.rejects(durable);
+      await file.durable();
+      assert.deepEqual(told, ["dropped"], "not a word of its being kept");
       await file.close();
     }));
 

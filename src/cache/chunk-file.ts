@@ -8,6 +8,7 @@ import { ChunkSet } from "./chunk-set.ts";
 import { ChunkSpace } from "./chunk-space.ts";
 import type { Disk } from "./disk.ts";
 import type { Journal } from "./journal.ts";
+import { onDisk } from "./on-disk.ts";
 
 export interface ChunkFileOptions {
   readonly disk: Disk;
@@ -72,6 +73,7 @@ export class ChunkFile {
     this.#keeper = new ChunkKeeper({
       sync: () => space.sync(),
       record: (chunks) => this.#record(chunks),
+      isThere: (chunk) => this.present.has(chunk),
       lose: (chunks, failure) => this.#lose(chunks, failure),
     });
   }
@@ -84,13 +86,17 @@ export class ChunkFile {
     const { disk, path, index, sealed, onTrouble } = options;
     const place = { disk, path, storageBytes: index.storageBytes };
     // Nobody may write a sealed file, this program neither: somebody may have it mapped (C28).
-    const space = await (sealed ? ChunkSpace.openToRead(place) : ChunkSpace.open(place, onTrouble));
+    const space = await (sealed
+      ? ChunkSpace.openToRead(place, onTrouble)
+      : ChunkSpace.open(place, onTrouble));
     if (signal.aborted) {
       await space.close(); // whoever comes next opens one of their own, and this one would be nobody's
       throw signal.reason;
     }
-    const file = new ChunkFile(options, space);
-    if (options.suspect && !sealed) file.#freeUnexplained();
+    // A sealed file that has gone is found to be bad by whoever wants it, and made anew.
+    const suspect = options.suspect || (sealed && !space.isOpen);
+    const file = new ChunkFile({ ...options, suspect }, space);
+    if (suspect && !sealed) file.#freeUnexplained();
     return file;
   }
 
@@ -156,6 +162,7 @@ export class ChunkFile {
     } finally {
       this.#writing.delete(chunk);
     }
+    if (this.#leaving.has(chunk)) throw new Failure("conflict", `chunk ${chunk} was given up meanwhile`);
     const taken = this.#allocated.has(chunk) ? 0 : this.#space.bytesOf(chunk);
     this.#allocated.add(chunk);
     this.#suspect.delete(chunk);
@@ -195,7 +202,7 @@ export class ChunkFile {
       if (!this.isAtHand(chunk))
         throw new Failure("unavailable", `${this.path} has lost chunk ${chunk} again`);
     }
-    await disk.protect(this.path);
+    await onDisk(this.path, disk.protect(this.path));
     await journal.append({ type: "sealed", build: this.index.build });
     this.#sealed = true;
     this.#wasSealed = true;

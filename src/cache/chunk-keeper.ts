@@ -5,6 +5,8 @@ export interface ChunkKeeperOptions {
   readonly sync: () => Promise<void>;
   /** Tells the journal that these chunks are kept. */
   readonly record: (chunks: readonly number[]) => Promise<void>;
+  /** It lies on the disk still: it may have been given up meanwhile. */
+  readonly isThere: (chunk: number) => boolean;
   /** The disk had taken these chunks, and then refused to keep them. */
   readonly lose: (chunks: readonly number[], failure: Failure) => void;
 }
@@ -66,7 +68,7 @@ export class ChunkKeeper {
   }
 
   async #keepBatch(): Promise<void> {
-    const { sync, record, lose } = this.#options;
+    const { sync, record, isThere, lose } = this.#options;
     await sync().catch((error: unknown) => {
       const failure = Failure.from(error);
       lose([...this.#batch], failure);
@@ -76,7 +78,8 @@ export class ChunkKeeper {
     this.#batch.clear(); // what is given up from here on says so in the journal after this
     if (chunks.length === 0) return;
     await record(chunks).catch((error: unknown) => {
-      for (const chunk of chunks) this.#unsynced.add(chunk); // the next one who needs it kept tries again
+      // The next one who needs it kept tries again; what was given up meanwhile must never be said to be kept.
+      for (const chunk of chunks) if (isThere(chunk)) this.#unsynced.add(chunk);
       throw error;
     });
   }

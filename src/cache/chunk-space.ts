@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { Failure } from "../base/failure.ts";
 import { chunkBytes } from "../build/artifact.ts";
 import type { Disk, DiskFile } from "./disk.ts";
@@ -23,9 +24,14 @@ export class ChunkSpace {
     this.#file = file;
   }
 
-  /** A file that is never written. */
-  static async openToRead(options: ChunkSpaceOptions): Promise<ChunkSpace> {
-    return new ChunkSpace(options, await options.disk.open(options.path, "read"));
+  /** A file that is never written; `onTrouble` is told when it cannot be opened: then nothing can be read from it. */
+  static async openToRead(
+    options: ChunkSpaceOptions,
+    onTrouble: (failure: Failure) => void,
+  ): Promise<ChunkSpace> {
+    const opening = options.disk.open(options.path, "read");
+    const file = await opening.catch((error: unknown) => onTrouble(Failure.from(error)));
+    return new ChunkSpace(options, file ?? undefined);
   }
 
   /** To give space back; the disk's refusal is thrown. */
@@ -36,6 +42,10 @@ export class ChunkSpace {
   static async open(options: ChunkSpaceOptions, onTrouble: (failure: Failure) => void): Promise<ChunkSpace> {
     const file = await openSized(options).catch((error: unknown) => onTrouble(Failure.from(error)));
     return new ChunkSpace(options, file ?? undefined);
+  }
+
+  get isOpen(): boolean {
+    return this.#file !== undefined;
   }
 
   /** For a thread that reads the file by itself; -1 while it is not open. */
@@ -115,7 +125,10 @@ export class ChunkSpace {
 async function openSized({ disk, path, storageBytes }: ChunkSpaceOptions): Promise<DiskFile> {
   const file = await disk.open(path, "update");
   try {
-    if ((await file.size()) !== storageBytes) await file.resize(storageBytes);
+    if ((await file.size()) !== storageBytes) {
+      await file.resize(storageBytes);
+      await disk.syncDirectory(dirname(path)); // nothing in it is kept while its name is not
+    }
   } catch (error) {
     await file.close();
     throw error;

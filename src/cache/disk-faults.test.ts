@@ -71,6 +71,18 @@ describe("a failing disk", () => {
       await world.patiently(lease.open("snapfile", never));
     }));
 
+  it("C15: that removes nothing fails no end of a lease", () =>
+    CacheWorld.run(async (world) => {
+      const { build } = await world.publish({ chunks: 1, memory: false });
+      await using cache = await world.open();
+      world.disk.plan = ({ operation }) => (/rename|remove/.test(operation) ? "EIO" : undefined);
+      const lease = await cache.acquire(build, "A", never);
+      await lease[Symbol.asyncDispose]();
+      world.disk.plan = () => undefined;
+      assert.deepEqual(cache.inspect().leases, []);
+      await (await cache.acquire(build, "B", never))[Symbol.asyncDispose]();
+    }));
+
   it("C11: that cannot read what is kept fails no guest: the bucket gives it, and it is kept anew", () =>
     CacheWorld.run(async (world) => {
       const { build, rootfs } = await world.publish({ chunks: 3, memory: false });

@@ -140,6 +140,8 @@ export class Evictor {
     try {
       await residence.remove(told);
       this.#left.delete(build);
+    } catch (error) {
+      throw Failure.from(error);
     } finally {
       // What the journal still says is there stays in the books, and is evicted another time.
       if (isTold) entries.delete(build);

@@ -71,6 +71,7 @@ export class Manifests {
   async keep(directory: string, bytes: Buffer, signal: AbortSignal): Promise<boolean> {
     try {
       await this.#files.keep(path.join(directory, "manifest.json"), bytes, signal);
+      await this.#files.syncName(directory);
       return true;
     } catch (error) {
       signal.throwIfAborted();

@@ -246,7 +246,10 @@ export class TemplateCache implements AsyncDisposable {
     if (leases.size > 0) return;
     this.#room.wake();
     if (room.recorded) await this.#note({ type: "used", build: lease.build, at: entry.usedAt });
-    else await this.#evictor.evict(lease.build, entry, "unkept");
+    else
+      await this.#evictor
+        .evict(lease.build, entry, "unkept")
+        .catch((error: unknown) => this.#tools.diskTrouble(Failure.from(error)));
   }
 
   /** What is only told to make a later run wiser may get lost. */

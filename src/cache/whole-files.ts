@@ -85,8 +85,7 @@ export class WholeFiles {
     using room = await this.#room.tryReserveSmall(bytes.length);
     if (room === undefined) throw new Failure("exhausted", `there is no room for ${target}`);
     const write = (file: DiskFile) => onDisk(target, file.write(bytes, 0));
-    await this.#put(target, write, signal);
-    this.count(target, bytes.length, room);
+    await this.#put(target, bytes.length, room, write, signal);
   }
 
   /** A file lies on the shelf now. Each is counted once, whoever brought it. */
@@ -100,15 +99,20 @@ export class WholeFiles {
   /** Forgets and removes a file. */
   async remove(file: string): Promise<void> {
     this.#verified.delete(file);
-    await this.#disk.remove(file);
+    await onDisk(file, this.#disk.remove(file));
     const bytes = this.#sizes.get(file) ?? 0;
     this.#sizes.delete(file);
     this.#room.adjust(-bytes);
   }
 
+  /** The name of a directory survives a crash from here on. */
+  async syncName(directory: string): Promise<void> {
+    await onDisk(directory, this.#disk.syncDirectory(path.dirname(directory)));
+  }
+
   /** Removes a directory and all that is in it. */
   async removeBelow(directory: string): Promise<void> {
-    await this.#disk.remove(directory);
+    await onDisk(directory, this.#disk.remove(directory));
     for (const [file, bytes] of this.#sizes) {
       if (path.dirname(file) !== directory) continue;
       this.#verified.delete(file);
@@ -196,9 +200,8 @@ export class WholeFiles {
         at += piece.length;
       });
     };
-    await this.#put(file.path, write, signal);
+    await this.#put(file.path, file.entry.bytes, room, write, signal);
     this.#verified.add(file.path);
-    this.count(file.path, file.entry.bytes, room);
   }
 
   async #bringBytes(file: WholeFile, signal: AbortSignal): Promise<Buffer> {
@@ -213,7 +216,13 @@ export class WholeFiles {
   }
 
   /** A dying flight gives nothing a name (C4). */
-  async #put(target: string, write: (file: DiskFile) => Promise<void>, signal: AbortSignal): Promise<void> {
+  async #put(
+    target: string,
+    bytes: number,
+    room: Reservation,
+    write: (file: DiskFile) => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const temporary = `${target}.${this.#temporaries++}.new`;
     const directory = path.dirname(target);
     try {
@@ -227,6 +236,7 @@ export class WholeFiles {
       }
       signal.throwIfAborted();
       await onDisk(target, this.#disk.rename(temporary, target));
+      this.count(target, bytes, room);
       await onDisk(directory, this.#disk.syncDirectory(directory));
     } catch (error) {
       await this.#disk.remove(temporary).catch(() => {});

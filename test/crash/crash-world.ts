@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { hash } from "node:crypto";
+import { mkdtemp, open, readdir, readFile, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { dataRanges } from "../../src/base/sparse-file.ts";
+import { SeededRandom } from "../../src/base/testing/seeded-random.ts";
+import { DirectoryBucket } from "../../src/bucket/directory-bucket.ts";
+import { chunkBytes, type ImageArtifact, imageArtifacts } from "../../src/build/artifact.ts";
+import { type PublishedBuild, publishRandomBuild } from "../../src/build/testing/published-build.ts";
+import { realDisk } from "../../src/cache/disk.ts";
+import { Journal } from "../../src/cache/journal.ts";
+import { Ledger } from "../../src/cache/ledger.ts";
+import { never, openCache, type Place, work } from "./workload.ts";
+
+/** A bucket with some builds, and for every kill point a fresh shelf. */
+export class CrashWorld implements AsyncDisposable {
+  readonly #directory: string;
+  readonly #builds: readonly PublishedBuild[];
+
+  private constructor(directory: string, builds: readonly PublishedBuild[]) {
+    this.#directory = directory;
+    this.#builds = builds;
+  }
+
+  static async make(): Promise<CrashWorld> {
+    const directory = await mkdtemp(path.join(tmpdir(), "larder-crash-"));
+    const bucket = new DirectoryBucket(path.join(directory, "bucket"));
+    const random = new SeededRandom(7);
+    const builds = [];
+    for (let i = 0; i < 2; i++) builds.push(await publishRandomBuild(bucket, random, { chunks: 6 }));
+    return new CrashWorld(directory, builds);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.#directory, { recursive: true });
+  }
+
+  /** Steps of a run that nobody kills. */
+  async countSteps(): Promise<number> {
+    await using shelf = await this.#shelf();
+    return Number(await runChild(shelf.place, 0));
+  }
+
+  /** Kills a fresh run right before a step, and checks all that was promised for the next start. */
+  async killAt(step: number): Promise<void> {
+    await using shelf = await this.#shelf();
+    await runChild(shelf.place, step);
+    const kept = await this.#checkKept(shelf.place);
+    await this.#checkNextStart(shelf.place, kept);
+    await work(shelf.place, realDisk);
+  }
+
+  async #shelf(): Promise<AsyncDisposable & { place: Place }> {
+    const shelf = await mkdtemp(path.join(this.#directory, "shelf-"));
+    const builds = this.#builds.map(({ build }) => build);
+    const place = { shelf, bucket: path.join(this.#directory, "bucket"), builds };
+    return { place, [Symbol.asyncDispose]: () => rm(shelf, { recursive: true }) };
+  }
+
+  /** C21: whatever the journal says is kept lies there, byte for byte. Returns names of those chunks. */
+  async #checkKept({ shelf }: Place): Promise<Set<string>> {
+    const names = new Set<string>();
+    const ledger = new Ledger(await Journal.read(realDisk, shelf));
+    for (const [build, { chunks, manifestDigest }] of ledger.builds) {
+      const directory = path.join(shelf, "builds", build);
+      const manifest = await readFile(path.join(directory, "manifest.json"));
+      assert.equal(hash("sha256", manifest), manifestDigest, "the manifest that the journal names");
+      for (const [artifact, numbers] of chunks) {
+        const data =
+          numbers.size === 0 ? Buffer.alloc(0) : await readFile(path.join(directory, `${artifact}.data`));
+        for (const chunk of numbers) {
+          const name = `${build}/${artifact}/${chunk}`;
+          assert.ok(
+            chunkOf(data, chunk).equals(chunkOf(this.#image(build, artifact), chunk)),
+            `${name} is kept`,
+          );
+          names.add(name);
+        }
+      }
+    }
+    return names;
+  }
+
+  /** C21, C22: right bytes, the bucket only for what is missing, no file left that nothing explains. */
+  async #checkNextStart(place: Place, kept: ReadonlySet<string>): Promise<void> {
+    const asked: string[] = [];
+    await using cache = await openCache(place, realDisk, ({ build, artifact, firstChunk, count }) => {
+      for (let i = 0; i < count; i++) asked.push(`${build}/${artifact}/${firstChunk + i}`);
+    });
+    for (const { build, rootfs, memfile = Buffer.alloc(0) } of this.#builds) {
+      await using lease = await cache.acquire(build, "check", never);
+      for (const artifact of imageArtifacts) {
+        await lease.open(artifact, never);
+        await this.#checkFreed(place, build, artifact, kept);
+        const content = Buffer.alloc(artifact === "rootfs" ? rootfs.length : memfile.length);
+        await lease.image(artifact).read(0, content, never);
+        assert.ok(content.equals(this.#image(build, artifact)), `${artifact} of build ${build}`);
+      }
+    }
+    assert.deepEqual(
+      asked.filter((name) => kept.has(name)),
+      [],
+      "the bucket was needed for what is missing alone",
+    );
+    const { kept: bytes } = cache.inspect().bytes;
+    assert.ok(bytes <= (await apparentBytes(place.shelf)), "no byte is counted twice");
+    for (const file of await readdir(place.shelf, { recursive: true })) assert.doesNotMatch(file, /\.new$/);
+  }
+
+  /** C21: what no record explains is a hole again once the file is open. */
+  async #checkFreed({ shelf }: Place, build: string, artifact: ImageArtifact, kept: ReadonlySet<string>) {
+    await using file = await open(path.join(shelf, "builds", build, `${artifact}.data`), "r");
+    for (const { offset, length } of dataRanges(file.fd, (await file.stat()).size)) {
+      for (let at = offset; at < offset + length; at += chunkBytes) {
+        const chunk = Math.floor(at / chunkBytes);
+        assert.ok(kept.has(`${build}/${artifact}/${chunk}`), `chunk ${chunk} is explained`);
+      }
+    }
+  }
+
+  #image(build: string, artifact: ImageArtifact): Buffer {
+    return this.#builds.find((each) => each.build === build)?.[artifact] ?? Buffer.alloc(0);
+  }
+}
+
+function chunkOf(bytes: Buffer, chunk: number): Buffer {
+  return bytes.subarray(chunk * chunkBytes, (chunk + 1) * chunkBytes);
+}
+
+/** Sizes of all files of a shelf but lock and journal. */
+async function apparentBytes(shelf: string): Promise<number> {
+  let bytes = 0;
+  for (const name of await readdir(shelf, { recursive: true })) {
+    const found = await stat(path.join(shelf, name));
+    if (found.isFile() && name !== "lock" && name !== "journal") bytes += found.size;
+  }
+  return bytes;
+}
+
+/** Resolves to what the child printed; it must have been killed when that was asked for, and only then. */
+async function runChild(place: Place, step: number): Promise<string> {
+  const program = path.join(import.meta.dirname, "crash-child.ts");
+  const args = [program, JSON.stringify(place), String(step)];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"], timeout: 120_000 });
+  const pieces: Buffer[] = [];
+  child.stdout.on("data", (piece: Buffer) => pieces.push(piece));
+  const [code, signal] = await new Promise<[number | null, string | null]>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (...how) => resolve(how));
+  });
+  // The number of steps differs a little from run to run: one that came to its end was killed by nobody.
+  if (step === 0 || signal === null) assert.equal(code, 0);
+  else assert.equal(signal, "SIGKILL");
+  return Buffer.concat(pieces).toString().trim();
+}

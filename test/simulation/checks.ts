@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import path from "node:path";
+import { chunkBytes } from "../../src/build/artifact.ts";
+import { parseLines } from "../../src/cache/journal-record.ts";
+import { Ledger } from "../../src/cache/ledger.ts";
+import type { Library } from "./library.ts";
+import type { Node } from "./node.ts";
+import type { SimulatedDisk } from "./simulated-disk.ts";
+import type { SimulatedFile } from "./simulated-file.ts";
+
+/** C21: after a crash, whatever the journal says is kept lies there, byte for byte. */
+export function checkKept(library: Library, disk: SimulatedDisk, shelf: string): void {
+  const journal = disk.names.get(path.join(shelf, "journal"));
+  if (journal === undefined) return;
+  const ledger = new Ledger(parseLines(contentOf(journal).toString()));
+  for (const [build, { chunks }] of ledger.builds) {
+    assert.ok(disk.names.has(path.join(shelf, "builds", build, "manifest.json")), "C21: a manifest is kept");
+    for (const [artifact, numbers] of chunks) {
+      const file = disk.names.get(path.join(shelf, "builds", build, `${artifact}.data`));
+      for (const chunk of numbers) {
+        const expected = library.chunks.get(`${build}/${artifact}`)?.[chunk] ?? Buffer.alloc(0);
+        const bytes = Buffer.alloc(expected.length);
+        file?.read(bytes, chunk * chunkBytes);
+        assert.ok(bytes.equals(expected), `C21: chunk ${chunk} of ${artifact} of ${build} is kept`);
+      }
+    }
+  }
+}
+
+/** C15, C18: nobody holds anything, and the budget counts exactly what the disk holds. */
+export function checkBooks(node: Node, disk: SimulatedDisk): void {
+  const { bytes, leases } = node.cache.inspect();
+  assert.deepEqual(leases, [], "C15: leases are left");
+  assert.equal(bytes.reserved, 0, "C18: room is reserved that nobody uses");
+  const held = bytesOn(disk);
+  const names = [...disk.names].map(([name, file]) => `${name} ${file.bytes}`).join("\n");
+  assert.ok(
+    bytes.kept === held,
+    `C18: the budget counts ${bytes.kept} bytes, the disk holds ${held}:\n${names}`,
+  );
+}
+
+/** C19: when all is evicted there is nothing but the journal. */
+export function checkEmpty(node: Node, disk: SimulatedDisk): void {
+  assert.equal(node.cache.inspect().bytes.kept, 0, "C19: bytes are counted that are not there");
+  assert.deepEqual([...disk.names.keys()], ["/shelf/journal"], "C19: files are left");
+  const left = [...disk.directories].filter((name) => path.dirname(name) === "/shelf/builds");
+  assert.deepEqual(left, [], "C19: directories are left");
+}
+
+function bytesOn(disk: SimulatedDisk): number {
+  let bytes = 0;
+  for (const [name, file] of disk.names) {
+    if (name === "/shelf/journal") continue;
+    bytes += name.endsWith(".data") ? chunkBytesIn(file) : file.bytes;
+  }
+  return bytes;
+}
+
+function chunkBytesIn(file: SimulatedFile): number {
+  const chunks = new Set(file.dataRanges(file.bytes).map(({ offset }) => Math.floor(offset / chunkBytes)));
+  let bytes = 0;
+  for (const chunk of chunks) bytes += Math.min(chunkBytes, file.bytes - chunk * chunkBytes);
+  return bytes;
+}
+
+function contentOf(file: SimulatedFile): Buffer {
+  const bytes = Buffer.alloc(file.bytes);
+  file.read(bytes, 0);
+  return bytes;
+}

@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { Failure } from "../../src/base/failure.ts";
+import type { SeededRandom } from "../../src/base/testing/seeded-random.ts";
+import { readWhole } from "../../src/cache/read-whole.ts";
+import type { Lease } from "../../src/cache/lease.ts";
+import type { ModelBuild } from "./library.ts";
+import type { Node } from "./node.ts";
+
+/**
+ * Takes a lease on a build and uses some of it, or `all`, for some time; compares every byte with the model. Throws a
+ * Failure when something could not be had within its deadline, and anything else when a promise was broken.
+ */
+export async function read(node: Node, model: ModelBuild, random: SeededRandom, who: string, all = false) {
+  const deadline = new AbortController();
+  const ms = all ? 600_000 : 50 + random.below(20_000);
+  const late = () => deadline.abort(new Failure("unavailable", "the reader's time is over"));
+  using _timer = node.clock.after(ms, late);
+  const { signal } = deadline;
+  await using lease = await node.cache.acquire(model.build, who, signal);
+  if (all || random.below(4) > 0) await readDisk(lease, model, random, signal, all);
+  if (model.memfile !== undefined && (all || random.below(3) === 0))
+    await useMemfile(node, lease, model, signal);
+  if (model.snapfile !== undefined && (all || random.below(3) === 0)) {
+    const path = await lease.file("snapfile", signal);
+    for (let i = 0; i < 2; i++) {
+      await node.clock.sleep(random.below(400), signal);
+      await checkFile(node, path, model.snapfile, "C10: the snapfile");
+    }
+  }
+  const { kept, reserved, budget } = node.cache.inspect().bytes;
+  assert.ok(kept + reserved <= budget, `C18: ${kept} + ${reserved} bytes are more than ${budget}`);
+}
+
+async function readDisk(
+  lease: Lease,
+  model: ModelBuild,
+  random: SeededRandom,
+  signal: AbortSignal,
+  all: boolean,
+) {
+  await lease.open("rootfs", signal);
+  const device = lease.image("rootfs");
+  for (let i = 0; i < (all ? 1 : 4); i++) {
+    const offset = all ? 0 : random.below(device.bytes);
+    const length = all ? device.bytes : 1 + random.below(Math.min(device.bytes - offset, 700_000));
+    const expected = model.rootfs.subarray(offset, offset + length);
+    const into = Buffer.alloc(length);
+    if (device.readNow(offset, into)) assert.ok(into.equals(expected), "C11, C13: what is answered at once");
+    await device.read(offset, into, signal);
+    assert.ok(into.equals(expected), "C11: what is read");
+  }
+}
+
+async function useMemfile(node: Node, lease: Lease, model: ModelBuild, signal: AbortSignal): Promise<void> {
+  const path = await lease.memfile(signal);
+  for (let i = 0; i < 2; i++) {
+    if (lease.memfileRetired.aborted) return; // it was found to be bad, and who mapped it was told
+    await checkFile(node, path, model.memfile ?? Buffer.alloc(0), "C28: the memfile", lease.memfileRetired);
+    await node.clock.sleep(200, signal);
+  }
+}
+
+/** Reads a file as the VMM would; what the disk refuses is weather. */
+async function checkFile(node: Node, path: string, expected: Buffer, what: string, retired?: AbortSignal) {
+  const bytes = await readWhole(node.disk, path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT" && retired?.aborted !== true) throw new Error(`${what} has gone`);
+    throw Failure.from(error);
+  });
+  assert.ok(retired?.aborted === true || bytes.equals(expected), what);
+}

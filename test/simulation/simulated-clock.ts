@@ -1,0 +1,114 @@
+import type { Clock } from "../../src/base/clock.ts";
+
+interface Timer {
+  readonly at: number;
+  readonly order: number;
+  readonly callback: () => void;
+}
+
+/** Time that passes only when nothing else is left to do. A world waits for promises and for this alone. */
+export class SimulatedTime {
+  readonly #timers = new Set<Timer>();
+  #now = Date.UTC(2026, 0, 1);
+  #orders = 0;
+
+  get now(): number {
+    return this.#now;
+  }
+
+  get pending(): number {
+    return this.#timers.size;
+  }
+
+  after(ms: number, callback: () => void): Disposable {
+    const timer = { at: this.#now + Math.max(0, ms), order: this.#orders++, callback };
+    this.#timers.add(timer);
+    return { [Symbol.dispose]: () => void this.#timers.delete(timer) };
+  }
+
+  /** Lets time pass until `promise` has settled. Throws when it never does within `msMax`. */
+  async run<T>(promise: Promise<T>, msMax: number, what: string): Promise<T> {
+    let isSettled = false;
+    const settle = () => void (isSettled = true);
+    promise.then(settle, settle);
+    const end = this.#now + msMax;
+    for (;;) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (isSettled) return await promise;
+      const next = this.#next();
+      if (next === undefined || next.at > end) throw new Error(`${what} never ends`);
+      this.#timers.delete(next);
+      this.#now = Math.max(this.#now, next.at);
+      next.callback();
+    }
+  }
+
+  #next(): Timer | undefined {
+    let first: Timer | undefined;
+    for (const timer of this.#timers) {
+      if (first === undefined || timer.at < first.at || (timer.at === first.at && timer.order < first.order))
+        first = timer;
+    }
+    return first;
+  }
+}
+
+/** The clock of one process: when that dies, none of its timers fires any more. */
+export class ProcessClock implements Clock {
+  readonly #time: SimulatedTime;
+  readonly #timers = new Set<Disposable>();
+  #isDead = false;
+
+  constructor(time: SimulatedTime) {
+    this.#time = time;
+  }
+
+  /** Timers that it has not disposed of. */
+  get pending(): number {
+    return this.#timers.size;
+  }
+
+  now(): number {
+    return this.#time.now;
+  }
+
+  monotonic(): number {
+    return this.#time.now;
+  }
+
+  sleep(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason as Error);
+      const onAbort = () => {
+        timer[Symbol.dispose]();
+        reject(signal.reason as Error);
+      };
+      const timer = this.after(ms, () => {
+        signal.removeEventListener("abort", onAbort);
+        resolve();
+      });
+      signal.addEventListener("abort", onAbort, { once: true });
+    });
+  }
+
+  after(ms: number, callback: () => void): Disposable {
+    if (this.#isDead) return { [Symbol.dispose]: () => {} };
+    const timer = this.#time.after(ms, () => {
+      this.#timers.delete(timer);
+      callback();
+    });
+    this.#timers.add(timer);
+    return {
+      [Symbol.dispose]: () => {
+        this.#timers.delete(timer);
+        timer[Symbol.dispose]();
+      },
+    };
+  }
+
+  die(): void {
+    this.#isDead = true;
+    for (const timer of this.#timers) timer[Symbol.dispose]();
+    this.#timers.clear();
+  }
+}

@@ -1,0 +1,117 @@
+import type { DataRange } from "../../src/base/sparse-file.ts";
+import type { SeededRandom } from "../../src/base/testing/seeded-random.ts";
+
+const pageBytes = 64 * 1024;
+
+/** A change of a file's content that may not have reached the platter. */
+type Change =
+  | { readonly kind: "write"; readonly offset: number; readonly bytes: Buffer }
+  | { readonly kind: "punch"; readonly offset: number; readonly length: number }
+  | { readonly kind: "resize"; readonly bytes: number };
+
+/** What a file holds, in pages; a page that is not there is a hole. */
+class Content {
+  readonly pages = new Map<number, Buffer>();
+  bytes = 0;
+
+  apply(change: Change): void {
+    if (change.kind === "resize") this.#resize(change.bytes);
+    else if (change.kind === "punch")
+      this.#each(change.offset, change.length, (page, from, to) => this.#zero(page, from, to));
+    else {
+      this.bytes = Math.max(this.bytes, change.offset + change.bytes.length);
+      this.#each(change.offset, change.bytes.length, (page, from, to) => {
+        const buffer = this.pages.get(page) ?? Buffer.alloc(pageBytes);
+        this.pages.set(page, buffer);
+        const start = page * pageBytes + from - change.offset;
+        change.bytes.copy(buffer, from, start, start + to - from);
+      });
+    }
+  }
+
+  read(into: Uint8Array, offset: number): number {
+    const length = Math.max(0, Math.min(into.length, this.bytes - offset));
+    this.#each(offset, length, (page, from, to) => {
+      const at = page * pageBytes + from - offset;
+      const buffer = this.pages.get(page);
+      if (buffer === undefined) into.fill(0, at, at + to - from);
+      else into.set(buffer.subarray(from, to), at);
+    });
+    return length;
+  }
+
+  #resize(bytes: number): void {
+    if (bytes < this.bytes)
+      this.#each(bytes, this.bytes - bytes, (page, from, to) => this.#zero(page, from, to));
+    this.bytes = bytes;
+  }
+
+  #zero(page: number, from: number, to: number): void {
+    if (from === 0 && (to === pageBytes || page * pageBytes + to >= this.bytes)) this.pages.delete(page);
+    else this.pages.get(page)?.fill(0, from, to);
+  }
+
+  #each(offset: number, length: number, visit: (page: number, from: number, to: number) => void): void {
+    for (let at = offset; at < offset + length; ) {
+      const page = Math.floor(at / pageBytes);
+      const end = Math.min(offset + length, (page + 1) * pageBytes);
+      visit(page, at - page * pageBytes, end - page * pageBytes);
+      at = end;
+    }
+  }
+}
+
+/** A file of which the last changes may be lost, or half done, at a crash. */
+export class SimulatedFile {
+  readonly #now = new Content();
+  readonly #durable = new Content();
+  #unsynced: Change[] = [];
+
+  get bytes(): number {
+    return this.#now.bytes;
+  }
+
+  /** Bytes that the file takes up. */
+  get allocatedBytes(): number {
+    return this.#now.pages.size * pageBytes;
+  }
+
+  change(change: Change): void {
+    this.#now.apply(change);
+    this.#unsynced.push(change);
+  }
+
+  read(into: Uint8Array, offset: number): number {
+    return this.#now.read(into, offset);
+  }
+
+  sync(): void {
+    for (const change of this.#unsynced) this.#durable.apply(change);
+    this.#unsynced = [];
+  }
+
+  dataRanges(bytes: number): DataRange[] {
+    return [...this.#now.pages.keys()]
+      .sort((a, b) => a - b)
+      .map((page) => ({ offset: page * pageBytes, length: Math.min(pageBytes, bytes - page * pageBytes) }))
+      .filter(({ length }) => length > 0);
+  }
+
+  /** What is left of it: each change that was not synced has happened, has not, or has in part. */
+  crashed(random: SeededRandom): SimulatedFile {
+    const left = new SimulatedFile();
+    for (const change of this.#unsynced) {
+      const fate = random.below(3);
+      if (fate === 0) continue;
+      if (fate === 1 && change.kind === "write") {
+        const bytes = change.bytes.subarray(0, random.below(change.bytes.length));
+        this.#durable.apply({ ...change, bytes });
+      } else this.#durable.apply(change);
+    }
+    for (const content of [left.#now, left.#durable]) {
+      for (const [page, buffer] of this.#durable.pages) content.pages.set(page, Buffer.from(buffer));
+      content.bytes = this.#durable.bytes;
+    }
+    return left;
+  }
+}
