@@ -6,9 +6,10 @@ import { eventually } from "../base/testing/virtual-clock.ts";
 import { encodeFrameHead } from "./frames.ts";
 import { peerLimits } from "./peer-limits.ts";
 import { groupChunks } from "./rendezvous.ts";
-import { numberedChunk } from "./testing/numbered-image.ts";
+import { PeerConnection } from "./peer-connection.ts";
+import { numberedChunk, testBuild, testSecret } from "./testing/numbered-image.ts";
 import { nameThatStands, type RogueOptions, RoguePeer, sendChunk } from "./testing/rogue-peer.ts";
-import { TestNode } from "./testing/test-node.ts";
+import { never, TestNode } from "./testing/test-node.ts";
 
 const groups = 3;
 const chunkCount = groups * groupChunks;
@@ -28,6 +29,11 @@ async function beside(
   }
   await assertNothingLeft(census);
 }
+
+const giveOne: RogueOptions["onChunks"] = (first, response) => {
+  sendChunk(response, first, numberedChunk(first));
+  response.end();
+};
 
 function stateOf(own: TestNode): string | undefined {
   return own.peers.inspect()[0]?.state;
@@ -162,6 +168,16 @@ describe("peerSource", () => {
     await using own = new TestNode([dying.address, keeper.address], chunkCount);
     assert.deepEqual(await own.read(0, 3), [0, 1, 2]);
   });
+
+  it("C25: a node that asks about a build takes its share from then on", () =>
+    beside({ leases: false, onChunks: giveOne }, async (own, rogue) => {
+      await assert.rejects(own.read(0, 1), isNotFound);
+      assert.equal(rogue.asked.chunks, 0);
+      const address = await own.serve();
+      using asking = new PeerConnection({ address, secret: testSecret, node, requestsMax: 1 });
+      (await asking.get({ kind: "build", build: testBuild }, never)).resume();
+      assert.deepEqual(await own.read(1, 1), [1]);
+    }));
 
   it("asks itself nothing when the list of peers names it too", async () => {
     const elsewhere = await RoguePeer.listen({ node: TestNode.nameOf(), has: [0], onChunks: () => {} });

@@ -112,8 +112,8 @@ export const peerMutants: readonly Mutant[] = [
     file: "src/peers/peer.ts",
     find: "{ ...known, leases: true }",
     replace: "{ ...known }",
-    test: fanOut,
-    title: "C25: read each chunk from the bucket once",
+    test: source,
+    title: "C25: a node that asks about a build",
   },
   {
     promise: "C25",
