@@ -10,6 +10,8 @@ export const addresses = {
   inner: "169.254.1.2",
   uplink: "169.254.1.1",
   prefixBits: 30,
+  /** The gateway's on the link: a guest that wakes in another network goes on sending to the one it knows. */
+  gatewayLink: "52:54:00:12:34:57",
 } as const;
 
 /** The interface that the VMM opens, and the one that the uplink makes. */

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { addresses } from "./addresses.ts";
-import { networkRules } from "./network-rules.ts";
+import { interfaceCommands, networkRules } from "./network-rules.ts";
 import { uplinkCommand, uplinkPidFile } from "./uplink.ts";
 
 /** What a chain says, line by line. */
@@ -28,6 +28,10 @@ describe("networkRules", () => {
 
   it("let no program in the network speak: the VMM has nothing to say there but for its guest", () => {
     assert.ok(chain(rules, "output").includes("meta skuid 0-4294967294 drop"));
+  });
+
+  it("come with a gateway that is the same on every link, for guests that wake up in another network", () => {
+    assert.ok(interfaceCommands.includes("link set tap0 address 52:54:00:12:34:57\n"));
   });
 
   it("are for the address that the guest gives itself when it boots", () => {

@@ -43,6 +43,7 @@ export function networkRules(denied: readonly string[]): string {
 /** The interface of the guest's side, as a batch of ip(8). */
 export const interfaceCommands = `link set lo up
 tuntap add dev ${tapName} mode tap
+link set ${tapName} address ${addresses.gatewayLink}
 addr add ${addresses.gateway}/${addresses.prefixBits} dev ${tapName}
 link set ${tapName} up
 `;
