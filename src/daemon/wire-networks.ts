@@ -1,8 +1,12 @@
-import { Networks } from "../network/networks.ts";
+import { readdir, stat } from "node:fs/promises";
+import path from "node:path";
+import { type LentUser, Networks } from "../network/networks.ts";
+import { networkName } from "../network/remains.ts";
 import { readSurroundings } from "../network/surroundings.ts";
 import { openTunDevice } from "../network/tun-device.ts";
 import { Failure } from "../base/failure.ts";
 import type { EndsInOrder } from "./ends-in-order.ts";
+import type { UidRange } from "../sandbox/uid-range.ts";
 import { type Ground, usersFor } from "./wiring.ts";
 
 /** More than this are never made beforehand, however many sandboxes may start at once. */
@@ -16,6 +20,7 @@ export async function wireNetworks(
 ): Promise<Networks | undefined> {
   const { configuration, premises, clock, random, logger, metrics: meter } = ground;
   const users = process.getuid?.() === 0 ? usersFor(configuration.data, "networks") : undefined;
+  const left = users === undefined ? new Map() : await usersOfLeft(premises.runDirectory, users);
   try {
     if (await openTunDevice())
       logger.info({}, "the device /dev/net/tun was opened to all users, as udev does");
@@ -23,7 +28,7 @@ export async function wireNetworks(
       {
         directory: premises.runDirectory,
         lendUser: users && (() => users.take()),
-        retakeUser: users && ((uid) => users.retake(uid)),
+        retakeUser: (uid) => left.get(uid),
         readyMax: Math.min(configuration.restoresMax, readyMax),
         surroundings: readSurroundings,
         ...{ clock, random, logger, meter },
@@ -41,4 +46,15 @@ export async function wireNetworks(
     );
     return undefined;
   }
+}
+
+/** The users of networks whose sandboxes have lived on: taken before any network is made, so that none shares one. */
+async function usersOfLeft(directory: string, users: UidRange): Promise<Map<number, LentUser>> {
+  const left = new Map<number, LentUser>();
+  for (const name of await readdir(directory)) {
+    if (!networkName.test(name)) continue;
+    const { uid } = await stat(path.join(directory, name));
+    left.set(uid, users.retake(uid));
+  }
+  return left;
 }

@@ -15,8 +15,8 @@ export interface NetworksOptions {
   readonly directory: string;
   /** Users that networks' processes run as; only a root daemon has some to give. */
   readonly lendUser: (() => LentUser) | undefined;
-  /** Takes the user of a network that is there already out of those to be lent. */
-  readonly retakeUser?: ((uid: number) => LentUser) | undefined;
+  /** The user of a network that is there already; not among those to be lent since before any was. */
+  readonly retakeUser?: ((uid: number) => LentUser | undefined) | undefined;
   /** How many are made beforehand. */
   readonly readyMax: number;
   readonly surroundings: () => Surroundings;

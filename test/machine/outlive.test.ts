@@ -49,7 +49,13 @@ describe("a sandbox", () => {
       assert.equal(await sandbox.kill(), true);
       assert.equal(startTimeOf(vmm), undefined);
       const leaks = await second.larder("doctor", "--leaks", "--json");
-      assert.deepEqual(JSON.parse(leaks.stdout), { processes: [], sockets: [], files: [], mounts: [] });
+      assert.deepEqual(JSON.parse(leaks.stdout), {
+        processes: [],
+        sockets: [],
+        files: [],
+        mounts: [],
+        groups: [],
+      });
     });
   }
 
@@ -77,7 +83,13 @@ describe("a sandbox", () => {
     await using second = await serve();
     assert.equal(await Sandbox.kill(id, second.sdk), false);
     const leaks = await second.larder("doctor", "--leaks", "--json");
-    assert.deepEqual(JSON.parse(leaks.stdout), { processes: [], sockets: [], files: [], mounts: [] });
+    assert.deepEqual(JSON.parse(leaks.stdout), {
+      processes: [],
+      sockets: [],
+      files: [],
+      mounts: [],
+      groups: [],
+    });
   });
 
   it("ends with `larder stop --all`, also when its daemon has gone before", async () => {
@@ -94,6 +106,12 @@ describe("a sandbox", () => {
     await Sandbox.create({ ...second.sdk });
     await second.larder("stop", "--all");
     const leaks = await second.larder("doctor", "--leaks", "--json");
-    assert.deepEqual(JSON.parse(leaks.stdout), { processes: [], sockets: [], files: [], mounts: [] });
+    assert.deepEqual(JSON.parse(leaks.stdout), {
+      processes: [],
+      sockets: [],
+      files: [],
+      mounts: [],
+      groups: [],
+    });
   });
 });
