@@ -26,7 +26,7 @@ daemon finds them. With --all they end too, also those that an earlier daemon ha
       if (all) await endLeft(configuration, terminal);
       return 0;
     }
-    const running = all ? 0 : await countSandboxes(terminal);
+    const running = all ? 0 : await countRunning(terminal);
     process.kill(daemon.pid, all ? "SIGINT" : "SIGTERM");
     await ended(daemon, terminal);
     printLine(terminal, `stopped ${daemon.url}`);
@@ -51,9 +51,10 @@ async function ended(daemon: Presence, { signal }: Terminal): Promise<void> {
 }
 
 /** A daemon that does not answer can be stopped all the same. */
-async function countSandboxes({ env, signal }: Terminal): Promise<number> {
-  const list = async () => (await listSandboxes(await connectToApi(env), signal)).length;
-  return await list().catch(() => 0);
+async function countRunning({ env, signal }: Terminal): Promise<number> {
+  const list = async () => await listSandboxes(await connectToApi(env), signal);
+  const all = await list().catch(() => []);
+  return all.filter(({ state }) => state === "running").length;
 }
 
 async function endLeft(configuration: Configuration, terminal: Terminal): Promise<void> {
