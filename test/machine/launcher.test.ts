@@ -9,11 +9,12 @@ const launcher = path.join(import.meta.dirname, "../../bin/larder.mjs");
 
 /** What stands for the command line: says who runs it and how, and ends as it is told. */
 const program = `
-console.log(JSON.stringify({ pid: process.pid, args: process.argv.slice(2), node: process.execPath }));
 if (process.argv[2] === "wait") {
   process.on("SIGTERM", () => process.exit(43));
   setInterval(() => {}, 1000);
 } else process.exitCode = Number(process.argv[2]);
+// Last: whoever reads this may send a signal at once.
+console.log(JSON.stringify({ pid: process.pid, args: process.argv.slice(2), node: process.execPath }));
 `;
 
 /** A Node that cannot become another program is an older one, as far as the launcher can tell. */
