@@ -1,5 +1,6 @@
 import { chown, mkdir, rm } from "node:fs/promises";
 import type { Clock } from "../base/clock.ts";
+import { ignore } from "../base/abortable.ts";
 import { deadline } from "../base/deadline.ts";
 import { isAlive, type ProcessIdentity } from "../base/processes.ts";
 import { tapName } from "./addresses.ts";
@@ -71,6 +72,7 @@ export class Network implements AsyncDisposable {
       await holder.says("made", patience.signal);
       const link = linkOf(holder);
       const ready = holder.says("ready", patience.signal);
+      ready.catch(ignore); // it is waited for below, unless something else fails before
       const place = { directory, ...link };
       const uplink = options.uplink ? await startUplink(place, uid, patience.signal) : undefined;
       await ready;
