@@ -78,7 +78,11 @@ describe("the template base", () => {
   });
 
   it("knows nothing of the host: neither its name nor its resolver", async () => {
-    assert.equal(await outputOf("cat /etc/resolv.conf"), "nameserver 169.254.0.22", "its own network answers");
+    assert.equal(
+      await outputOf("cat /etc/resolv.conf"),
+      "nameserver 169.254.0.22",
+      "its own network answers",
+    );
     assert.equal(await outputOf("cat /etc/hostname"), sandbox.sandboxId);
     assert.equal(await outputOf("ls /etc/apt/apt.conf.d /etc/dpkg/dpkg.cfg.d | grep mmdebstrap || true"), "");
   });
