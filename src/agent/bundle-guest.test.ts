@@ -10,7 +10,10 @@ import { AgentFixture, patience } from "./testing/agent-fixture.ts";
 describe("bundleGuest", () => {
   it("gives the same bytes for the same sources, with nothing that needs a compiler at run time", async () => {
     const bundle = await bundleGuest();
-    assert.ok(bundle.equals(await bundleGuest()));
+    const before = process.cwd();
+    process.chdir(tmpdir());
+    const elsewhere = await bundleGuest().finally(() => process.chdir(before));
+    assert.ok(bundle.equals(elsewhere), "started from another directory, too");
     assert.doesNotMatch(bundle.toString(), /WebAssembly|\beval\(|new Function\(/);
     const modules = [...bundle.toString().matchAll(/require\("([^"]*)"\)/g)].map(([, name = ""]) => name);
     for (const name of modules)

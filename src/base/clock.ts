@@ -12,6 +12,22 @@ export interface Clock {
   after(ms: number, callback: () => void): Disposable;
 }
 
+/** A clock's `sleep` by its own `after`, for clocks whose time is not the system's. */
+export function sleepBy(clock: Pick<Clock, "after">, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason as Error);
+    const onAbort = () => {
+      timer[Symbol.dispose]();
+      reject(signal.reason as Error);
+    };
+    const timer = clock.after(ms, () => {
+      signal.removeEventListener("abort", onAbort);
+      resolve();
+    });
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
 /** Longest delay that Node's timers take; a longer one would fire at once. */
 const timerMsMax = 2 ** 31 - 1;
 

@@ -1,12 +1,9 @@
-import { z } from "zod";
-import type { ApiClient } from "./api-client.ts";
 import { type Arguments, type Command, type Terminal, writeOut } from "./command.ts";
 import { connectToApi } from "./find-api.ts";
+import { freshSandbox } from "./fresh-sandbox.ts";
 import { runInGuest } from "./guest-process.ts";
 import { shellLine } from "./shell-line.ts";
 import { UsageError } from "./usage-error.ts";
-
-const started = z.object({ sandboxID: z.string(), envdAccessToken: z.string().optional() });
 
 export const run: Command = {
   usage:
@@ -35,12 +32,10 @@ async function runCommand(args: Arguments, terminal: Terminal): Promise<number> 
     metadata: { "larder/by": "larder run" },
   };
   const api = await connectToApi(terminal.env);
-  const created = { method: "POST", path: "/v2/sandboxes", body: request } as const;
-  const sandbox = await api.json(started, created, terminal.signal);
-  await using _sandbox = { [Symbol.asyncDispose]: () => end(api, sandbox.sandboxID) };
+  await using sandbox = await freshSandbox(api, request, terminal.signal);
   const guest = {
-    sandboxId: sandbox.sandboxID,
-    accessToken: sandbox.envdAccessToken,
+    sandboxId: sandbox.sandboxId,
+    accessToken: sandbox.accessToken,
     command: shellLine(args.positionals),
     user: args.values["user"] as string | undefined,
     cwd: args.values["cwd"] as string | undefined,
@@ -49,12 +44,6 @@ async function runCommand(args: Arguments, terminal: Terminal): Promise<number> 
     onStderr: (bytes: Buffer) => writeOut(terminal.stderr, bytes),
   };
   return await runInGuest(api, guest, terminal.signal);
-}
-
-/** Also when the user wants out: what was made is ended. It may have ended by itself. */
-async function end(api: ApiClient, id: string): Promise<void> {
-  const call = { method: "DELETE", path: `/sandboxes/${id}` } as const;
-  await api.page(call, AbortSignal.timeout(10_000)).catch(() => {});
 }
 
 function environmentOf(pairs: readonly string[]): Record<string, string> {

@@ -1,9 +1,9 @@
-import { z } from "zod";
 import { systemClock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
 import type { ApiClient } from "./api-client.ts";
 import { type Arguments, type Command, type Output, type Terminal, writeOut } from "./command.ts";
 import { connectToApi } from "./find-api.ts";
+import { freshSandbox } from "./fresh-sandbox.ts";
 import { guestAccess } from "./guest-access.ts";
 import { runInGuest, type Screen } from "./guest-process.ts";
 
@@ -20,8 +20,6 @@ the shell.`,
   run: openShell,
 };
 
-const created = z.looseObject({ sandboxID: z.string() });
-
 async function openShell({ values, positionals: [given] }: Arguments, terminal: Terminal): Promise<number> {
   const { stdin, stdout, signal } = terminal;
   if (stdin.isTTY !== true || stdout.isTTY !== true)
@@ -31,8 +29,12 @@ async function openShell({ values, positionals: [given] }: Arguments, terminal: 
     );
   const api = await connectToApi(terminal.env);
   await using held = new AsyncDisposableStack();
-  const id = given ?? (await fresh(api, String(values["template"]), signal));
-  if (given === undefined) held.defer(() => end(api, id));
+  const request = {
+    templateID: values["template"],
+    timeout: keptSeconds,
+    metadata: { "larder/by": "larder shell" },
+  };
+  const id = given ?? held.use(await freshSandbox(api, request, signal)).sandboxId;
   const access = await guestAccess(api, id, values["user"] as string | undefined, signal);
   held.use(keepAlive(api, id, signal));
   stdin.setRawMode?.(true);
@@ -40,16 +42,6 @@ async function openShell({ values, positionals: [given] }: Arguments, terminal: 
   const shown = (bytes: Buffer) => writeOut(stdout, bytes);
   const guest = { ...access, command: undefined, cwd: undefined, stdin, screen: screenOf(stdout) };
   return await runInGuest(api, { ...guest, onStdout: shown, onStderr: shown }, signal);
-}
-
-async function fresh(api: ApiClient, templateID: string, signal: AbortSignal): Promise<string> {
-  const body = { templateID, timeout: keptSeconds, metadata: { "larder/by": "larder shell" } };
-  return (await api.json(created, { method: "POST", path: "/v2/sandboxes", body }, signal)).sandboxID;
-}
-
-async function end(api: ApiClient, id: string): Promise<void> {
-  const call = { method: "DELETE", path: `/sandboxes/${id}` } as const;
-  await api.page(call, AbortSignal.timeout(10_000)).catch(() => "it has ended by itself");
 }
 
 function keepAlive(api: ApiClient, id: string, signal: AbortSignal): Disposable {

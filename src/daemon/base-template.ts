@@ -26,7 +26,7 @@ export async function provideBase(
   const { data, cache, debianMirror, debianSuite, accel } = configuration;
   let found: Host | undefined;
   const host = async () => (found ??= await findHost(configuration));
-  using uid = process.getuid?.() === 0 ? usersFor(data, "machines").take() : undefined;
+  using uid = process.getuid?.() === 0 ? usersFor(data, "templates").take() : undefined;
   const base = await buildBase(
     {
       ...{ when, host, onProgress, clock, random, logger, cacheDirectory: cache, uid: uid?.uid },
@@ -83,7 +83,7 @@ async function prove(
   const { configuration, premises, random } = ground;
   const { build, how, vcpus, memoryBytes } = proof;
   builds.cache.announcePublished(build);
-  using uid = host.machines.root ? usersFor(configuration.data, "machines").take() : undefined;
+  using uid = host.machines.root ? usersFor(configuration.data, "templates").take() : undefined;
   const id = `i${randomId(random, 20)}`;
   const order = {
     ...{ id, build, how, vcpus, memoryBytes },

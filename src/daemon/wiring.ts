@@ -182,8 +182,16 @@ const usersFrom = 0x7000_0000;
 const usersEach = 0x1_0000;
 const stretches = 2048;
 
-export function usersFor(data: string, whom: "machines" | "networks"): UidRange {
+/** Where in a stretch each kind begins, and how many it has. */
+const shares = {
+  machines: [0, 0x8000],
+  networks: [0x8000, 0x7000],
+  // Machines of sandboxes may run while a template is made, left by a daemon that has gone.
+  templates: [0xf000, 0x1000],
+} as const;
+
+export function usersFor(data: string, whom: keyof typeof shares): UidRange {
   const stretch = createHash("sha256").update(data).digest().readUInt32BE() % stretches;
-  const first = usersFrom + stretch * usersEach + (whom === "networks" ? usersEach / 2 : 0);
-  return new UidRange(first, usersEach / 2);
+  const [first, count] = shares[whom];
+  return new UidRange(usersFrom + stretch * usersEach + first, count);
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import type { LentNetwork, Networks } from "../network/networks.ts";
+import { networkName } from "../network/remains.ts";
 import type { LaunchOrder } from "./launcher.ts";
 import { networkFile } from "./places.ts";
 
@@ -26,7 +27,8 @@ export async function noteNetwork(owner: Owner, name: string): Promise<void> {
 /** Undefined when it has none. */
 export function notedNetwork(owner: Owner): string | undefined {
   try {
-    return readFileSync(networkFile(owner), "utf8");
+    const name = readFileSync(networkFile(owner), "utf8");
+    return networkName.test(name) ? name : undefined;
   } catch {
     return undefined;
   }

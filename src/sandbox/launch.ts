@@ -9,6 +9,7 @@ import type { Random } from "../base/random.ts";
 import { Failure } from "../base/failure.ts";
 import { together } from "../base/together.ts";
 import type { DiskExports } from "../nbd/disk-exports.ts";
+import type { MachineGroup } from "../machine/control-groups.ts";
 import type { MachineHost } from "../machine/confinement.ts";
 import { Machine } from "../machine/machine.ts";
 import { machineShape } from "../machine/machine-shape.ts";
@@ -135,8 +136,8 @@ async function claim(
   signal: AbortSignal,
 ) {
   held.defer(() => (ending.leave ? undefined : removePlaces(order)));
-  // Before the network: its uplink is in it, so it is empty only when that has ended.
-  const group = await steps.measure("bounds", () => groupFor(order, bounds));
+  let group: MachineGroup | undefined;
+  // Deferred before the network: its uplink is in the group, which is empty only when that has ended.
   held.defer(() => (ending.leave ? undefined : group?.[Symbol.asyncDispose]()));
   const acquire = (signal: AbortSignal) => builds.acquire(order.build, `sandbox ${order.id}`, signal);
   const connect = async (signal: AbortSignal) => {
@@ -145,10 +146,11 @@ async function claim(
     held.defer(() => (ending.leave ? undefined : network?.[Symbol.asyncDispose]()));
     return network;
   };
-  const [lease, network] = await together<[BuildLease, LentNetwork | undefined, void]>(
+  const [lease, network] = await together<[BuildLease, LentNetwork | undefined, void, void]>(
     [
       async (signal) => held.use(await steps.measure("lease", () => acquire(signal))),
       (signal) => steps.measure("network", () => connect(signal)),
+      async () => void (group = await steps.measure("bounds", () => groupFor(order, bounds))),
       async () => {
         if (order.left === undefined) await steps.measure("directories", () => makePlaces(order));
       },

@@ -1,12 +1,12 @@
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { deadline } from "../base/deadline.ts";
-import { networkName, removeNetwork } from "../network/remains.ts";
+import { removeNetwork } from "../network/remains.ts";
 import { markerOf } from "../machine/machine-spec.ts";
 import { findByArgument, isAlive, killByIdentity } from "../base/processes.ts";
+import { notedNetwork } from "./guest-network.ts";
 import type { ProcessIdentity, Remains } from "./launcher.ts";
-import { networkFile, removePlaces } from "./places.ts";
+import { removePlaces } from "./places.ts";
 
 /** How long a process may take to end once it was killed, and how often it is looked at. */
 const endMsMax = 5_000;
@@ -26,8 +26,8 @@ export async function reap(remains: Remains, clock: Clock): Promise<void> {
 }
 
 async function removeNetworkOf({ socketDirectory }: Remains, clock: Clock): Promise<void> {
-  const name = await readFile(networkFile({ socketDirectory }), "utf8").catch(() => "");
-  if (networkName.test(name)) await removeNetwork(path.join(path.dirname(socketDirectory), name), clock);
+  const name = notedNetwork({ socketDirectory });
+  if (name !== undefined) await removeNetwork(path.join(path.dirname(socketDirectory), name), clock);
 }
 
 /** By what their command line says too: a daemon that was killed early has noted none. */

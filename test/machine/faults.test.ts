@@ -3,7 +3,7 @@ import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { Sandbox } from "e2b";
-import { serve, sharedData } from "./testing/served.ts";
+import { assertNoLeaks, serve, sharedData } from "./testing/served.ts";
 
 /** Each misfortune of the bucket, done from outside to the files of a directory bucket, and taken back. */
 const misfortunes: Record<string, (file: string) => Promise<void>> = {
@@ -43,14 +43,7 @@ describe("a daemon that was killed", () => {
     await first.end("SIGKILL");
     await using second = await serve();
     assert.equal(await Sandbox.kill(sandbox.sandboxId, second.sdk), true);
-    const leaks = await second.larder("doctor", "--leaks", "--json");
-    assert.deepEqual(JSON.parse(leaks.stdout), {
-      processes: [],
-      sockets: [],
-      files: [],
-      mounts: [],
-      groups: [],
-    });
+    await assertNoLeaks(second);
     const again = await Sandbox.create({ ...second.sdk });
     await again.kill();
   });
@@ -72,14 +65,7 @@ describe("a daemon that was killed", () => {
     const paginator = Sandbox.list(served.sdk);
     let running = await paginator.nextItems();
     for (let i = 0; i < 100 && running.length > 0; i++) running = await Sandbox.list(served.sdk).nextItems();
-    const leaks = await served.larder("doctor", "--leaks", "--json");
-    assert.deepEqual(JSON.parse(leaks.stdout), {
-      processes: [],
-      sockets: [],
-      files: [],
-      mounts: [],
-      groups: [],
-    });
+    await assertNoLeaks(served);
     assert.equal(await served.metric("larder_cache_leases"), 0);
   });
 });

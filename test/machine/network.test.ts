@@ -5,10 +5,8 @@ import { Sandbox } from "e2b";
 import { findByArgument } from "../../src/base/processes.ts";
 import { runDirectoryOf } from "../../src/daemon/run-directory.ts";
 import { markerOf } from "../../src/machine/machine-spec.ts";
-import { type Served, serveAt } from "./testing/served.ts";
+import { assertNoLeaks, type Served, serveAt } from "./testing/served.ts";
 import { SmallWorld, world } from "./testing/small-world.ts";
-
-const nothing = { processes: [], sockets: [], files: [], mounts: [], groups: [] };
 
 const patience = { timeoutMs: 120_000 };
 
@@ -121,8 +119,7 @@ describe("the network of a sandbox", () => {
   it("ends with its sandbox, and lives on with it when its daemon is killed", async () => {
     await online.kill();
     await offline.kill();
-    const leaks = await served.larder("doctor", "--leaks", "--json");
-    assert.deepEqual(JSON.parse(leaks.stdout), nothing);
+    await assertNoLeaks(served);
     const left = await Sandbox.create({ ...served.sdk });
     await served.end("SIGKILL");
     assert.ok((await uplinks(served.data)).length > 0, "it did not end by itself");
@@ -131,8 +128,7 @@ describe("the network of a sandbox", () => {
     assert.equal(await page(again, `http://${world.internet}/`), "internet\n");
     await again.kill();
     assert.deepEqual(await findByArgument(markerOf(left.sandboxId)), []);
-    const nothingLeft = await served.larder("doctor", "--leaks", "--json");
-    assert.deepEqual(JSON.parse(nothingLeft.stdout), nothing);
+    await assertNoLeaks(served);
   });
 
   it("asks for names where the host does, on the host's loopback too", async () => {

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
 import { Sandbox } from "e2b";
 import { killByIdentity, startTimeOf } from "../../src/base/processes.ts";
-import { type Served, serve } from "./testing/served.ts";
+import { assertNoLeaks, type Served, serve } from "./testing/served.ts";
 
 interface Report {
   readonly sandboxes: readonly { readonly id: string; readonly pid: number }[];
@@ -48,14 +48,7 @@ describe("a sandbox", () => {
       assert.match((await sandbox.commands.run("cat /usr/share/common-licenses/GPL-3 | wc -l")).stdout, /^6/);
       assert.equal(await sandbox.kill(), true);
       assert.equal(startTimeOf(vmm), undefined);
-      const leaks = await second.larder("doctor", "--leaks", "--json");
-      assert.deepEqual(JSON.parse(leaks.stdout), {
-        processes: [],
-        sockets: [],
-        files: [],
-        mounts: [],
-        groups: [],
-      });
+      await assertNoLeaks(second);
     });
   }
 
@@ -82,14 +75,7 @@ describe("a sandbox", () => {
     killByIdentity({ pid, startTime: startTimeOf(pid) ?? "" });
     await using second = await serve();
     assert.equal(await Sandbox.kill(id, second.sdk), false);
-    const leaks = await second.larder("doctor", "--leaks", "--json");
-    assert.deepEqual(JSON.parse(leaks.stdout), {
-      processes: [],
-      sockets: [],
-      files: [],
-      mounts: [],
-      groups: [],
-    });
+    await assertNoLeaks(second);
   });
 
   it("ends with `larder stop --all`, also when its daemon has gone before", async () => {
@@ -105,13 +91,6 @@ describe("a sandbox", () => {
     await using second = await serve();
     await Sandbox.create({ ...second.sdk });
     await second.larder("stop", "--all");
-    const leaks = await second.larder("doctor", "--leaks", "--json");
-    assert.deepEqual(JSON.parse(leaks.stdout), {
-      processes: [],
-      sockets: [],
-      files: [],
-      mounts: [],
-      groups: [],
-    });
+    await assertNoLeaks(second);
   });
 });

@@ -3,9 +3,7 @@ import { after, before, describe, it } from "node:test";
 import { Sandbox } from "e2b";
 import { markerOf } from "../../src/machine/machine-spec.ts";
 import { findByArgument, killByIdentity } from "../../src/base/processes.ts";
-import { type Served, serve } from "./testing/served.ts";
-
-const nothing = { processes: [], sockets: [], files: [], mounts: [], groups: [] };
+import { assertNoLeaks, type Served, serve } from "./testing/served.ts";
 
 describe("a sandbox in a real machine", () => {
   let served: Served;
@@ -52,8 +50,7 @@ describe("a sandbox in a real machine", () => {
       if (answer !== undefined) await Sandbox.kill(answer.sandboxID, served.sdk);
     }
     await until(async () => (await served.metric("larder_sandboxes")) === 0);
-    const leaks = await served.larder("doctor", "--leaks", "--json");
-    assert.deepEqual(JSON.parse(leaks.stdout), nothing);
+    await assertNoLeaks(served);
     assert.equal(await served.metric("larder_cache_leases"), 0);
   });
 
@@ -61,8 +58,7 @@ describe("a sandbox in a real machine", () => {
     const all = await Promise.all(Array.from({ length: 20 }, () => Sandbox.create({ ...served.sdk })));
     assert.equal(new Set(all.map((each) => each.sandboxId)).size, 20);
     await Promise.all(all.map((each) => each.kill()));
-    const leaks = await served.larder("doctor", "--leaks", "--json");
-    assert.deepEqual(JSON.parse(leaks.stdout), nothing);
+    await assertNoLeaks(served);
   });
 });
 

@@ -115,3 +115,10 @@ async function freePort(): Promise<number> {
   assert.ok(address !== null && typeof address === "object");
   return address.port;
 }
+
+/** Asserts that `larder doctor --leaks` finds nothing: of no sandbox is anything left that it does not own. */
+export async function assertNoLeaks(served: Served): Promise<void> {
+  const { stdout } = await served.larder("doctor", "--leaks", "--json");
+  const nothing = { processes: [], sockets: [], files: [], mounts: [], groups: [] };
+  assert.deepEqual(JSON.parse(stdout), nothing);
+}
