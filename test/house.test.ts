@@ -13,6 +13,7 @@ const levels: Readonly<Record<string, number>> = {
   template: 5,
   sandbox: 4,
   cache: 3,
+  memory: 3,
   nbd: 3,
   machine: 3,
   agent: 3,

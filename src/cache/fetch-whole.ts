@@ -36,6 +36,12 @@ export async function fetchWhole(
   await together(missing, bring, signal);
 }
 
+/** Bytes of the chunks that are not on the shelf. */
+export function missingBytes(file: ChunkFile): number {
+  const missing = numbers(file, (chunk) => !file.isAtHand(chunk) && !file.isSuspect(chunk));
+  return missing.reduce((sum, chunk) => sum + file.index.chunk(chunk).bytes, 0);
+}
+
 function numbers(file: ChunkFile, matches: (chunk: number) => boolean): number[] {
   const chunks: number[] = [];
   for (let chunk = 0; chunk < file.index.chunkCount; chunk++) if (matches(chunk)) chunks.push(chunk);

@@ -25,6 +25,8 @@ export interface BuildLease extends AsyncDisposable {
   file(artifact: FileArtifact, signal: AbortSignal): Promise<string>;
   /** What its memory is made of: a sealed file to be mapped, and what differs from it. The image is open then. */
   memory(signal: AbortSignal): Promise<MemoryParts>;
+  /** The file that its memory comes to lie in, where a machine can begin before it is whole. The image is open then. */
+  partialMemory(signal: AbortSignal): Promise<{ readonly source: string } | undefined>;
   input(name: InputName, signal: AbortSignal): Promise<string>;
 }
 

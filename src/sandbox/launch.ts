@@ -25,6 +25,7 @@ import { type Bounds, groupFor, join } from "./guest-bounds.ts";
 import type { Guest, LaunchOrder } from "./launcher.ts";
 import { type MachineParts, machineParts } from "./machine-parts.ts";
 import type { Metafile } from "./metafile.ts";
+import type { MapOptions } from "./map-memory.ts";
 import { makePlaces, removePlaces } from "./places.ts";
 import { PauseTimes } from "./pause-times.ts";
 import { StepTimes } from "./step-times.ts";
@@ -44,6 +45,8 @@ export interface LaunchOptions {
   readonly bounds?: Bounds;
   /** Missing where this host can have none. */
   readonly networks?: Pick<Networks, "take" | "retake">;
+  /** Serves memories page by page; missing: each is fetched whole before its first machine starts. */
+  readonly memories?: MapOptions["memories"];
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -88,11 +91,16 @@ async function launchHeld(
   const parts = await machineParts(order, { ...options, ...given }, signal);
   const machine = await steps.measure("machine", () => machineOf(order, parts.spec, options, signal));
   held.defer(() => (ending.leave ? machine.leave() : machine.destroy()));
+  const { lent } = parts;
+  lent?.mappedBy(machine.identity);
   if (order.left === undefined) order.onProcess(machine.identity);
   const trouble = held.use(new DiskTrouble(machine, parts.disk, { ...options, sandbox: order.id }));
-  if (order.left !== undefined) trouble.tolerate();
+  if (order.left !== undefined) {
+    trouble.tolerate();
+    lent?.tolerate();
+  }
   const channelSecret = order.left?.channelSecret ?? random.bytes(secretBytes);
-  const awake = AbortSignal.any([signal, trouble.stopped]);
+  const awake = AbortSignal.any([signal, trouble.stopped, ...(lent ? [lent.failed] : [])]);
   const sleeping = { machine, lease, parts, channelSecret, steps, held };
   const begun = order.left === undefined ? wake : takeOver;
   const channel = await begun(order, sleeping, options, awake).catch(async (error: unknown) => {
@@ -101,6 +109,7 @@ async function launchHeld(
     throw endedEarly(await machine.exited);
   });
   trouble.tolerate();
+  lent?.tolerate();
   network?.attached();
   meter.count(counterOf(order));
   const shape = machineShape(options.host.qemu, parts.spec, options.tscKhz);
@@ -121,6 +130,7 @@ async function launchHeld(
     isAlive: () => isAlive(machine.identity),
     leave: () => {
       ending.leave = true;
+      void lent?.leave();
       return held.disposeAsync();
     },
     lost: lossOf(machine, channel),

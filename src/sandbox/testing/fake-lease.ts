@@ -68,6 +68,10 @@ export class FakeLease implements BuildLease {
     return { path: this.#path("memfile"), manifest: this.manifest, index: emptyIndex, changes: [] };
   }
 
+  async partialMemory(): Promise<undefined> {
+    return undefined;
+  }
+
   async input(name: string): Promise<string> {
     return this.#path(name);
   }
