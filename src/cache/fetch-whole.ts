@@ -29,7 +29,7 @@ export async function fetchWhole(
   const bytes = missing.reduce((sum, chunk) => sum + file.index.chunk(chunk).bytes, 0);
   using reserved = await room.reserveLarge(bytes, what, signal);
   const bring = async (chunk: number, either: AbortSignal) => {
-    const passedThrough = await fetcher.want(chunk, either, reserved);
+    const passedThrough = await fetcher.want(chunk, either, { reserved });
     if (passedThrough === undefined) return;
     throw new Failure("exhausted", `${what} needs ${bytes} bytes, and the shelf's disk does not take them`);
   };

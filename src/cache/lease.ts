@@ -7,6 +7,7 @@ import { missingBytes } from "./fetch-whole.ts";
 import { type During, ImageDevice } from "./image-device.ts";
 import { buildBelow, changesOver, isFlat, type MappedMemory } from "./mapped-memory.ts";
 import type { Mappers } from "./mappers.ts";
+import { readChunk } from "./read-chunk.ts";
 import type { OpenImage, Residence } from "./residence.ts";
 
 /** A claim on a residence. While it is held, nothing of the build leaves the shelf. Disposing twice is harmless. */
@@ -32,6 +33,15 @@ export interface Lease extends AsyncDisposable {
    * layer. The image is open then.
    */
   partialMemory(signal: AbortSignal): Promise<PartialMemory | undefined>;
+  /** The bytes of one chunk of an opened image, brought with so many of its neighbours. */
+  chunk(
+    artifact: ImageArtifact,
+    chunk: number,
+    groupChunks: number,
+    signal: AbortSignal,
+  ): Promise<Uint8Array>;
+  /** Brings a chunk of an opened image, and so many neighbours, to the shelf; false when that cannot keep it. */
+  bring(artifact: ImageArtifact, chunk: number, groupChunks: number, signal: AbortSignal): Promise<boolean>;
   /** Aborts when a memfile that was handed out by this lease turns out to be bad, and is made anew (C28). */
   readonly memfileRetired: AbortSignal;
   /** Path of an input, whole and verified. */
@@ -167,6 +177,30 @@ export class HeldLease implements Lease {
     const { file, index } = this.residence.image("memfile");
     if (!isFlat(index) || missingBytes(file) < partialBytesMin) return undefined;
     return { source: file.path };
+  }
+
+  chunk(
+    artifact: ImageArtifact,
+    chunk: number,
+    groupChunks: number,
+    signal: AbortSignal,
+  ): Promise<Uint8Array> {
+    this.#checkHeld();
+    const read = (image: OpenImage, either: AbortSignal) => readChunk(image, chunk, { groupChunks }, either);
+    return this.#during((either) => read(this.residence.image(artifact), either), signal);
+  }
+
+  async bring(
+    artifact: ImageArtifact,
+    chunk: number,
+    groupChunks: number,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    this.#checkHeld();
+    const { fetcher } = this.residence.image(artifact);
+    return (
+      (await this.#during((either) => fetcher.want(chunk, either, { groupChunks }), signal)) === undefined
+    );
   }
 
   file(artifact: FileArtifact, signal: AbortSignal): Promise<string> {

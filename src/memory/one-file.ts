@@ -44,7 +44,9 @@ export class OneFile {
     });
     switch (request.kind) {
       case "init":
-        return request.major < version.major ? reply(errno.invalid) : reply(0, initBody(this.#readaheadBytes));
+        return request.major < version.major
+          ? reply(errno.invalid)
+          : reply(0, initBody(this.#readaheadBytes));
       case "open":
         if ((request.flags & accessMode) !== 0) return reply(errno.readOnly);
         this.#opens += 1;

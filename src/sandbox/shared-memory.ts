@@ -3,10 +3,11 @@ import type { Clock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Meter } from "../base/meter.ts";
-import { chunkBytes } from "../build/artifact.ts";
+import { requestChunksMax } from "../build/artifact.ts";
 import type { MemoryServer } from "../memory/memory-server.ts";
 import type { FaultNews } from "../memory/wire.ts";
 import type { BuildLease } from "./build-source.ts";
+import { fetchAhead } from "./fetch-ahead.ts";
 import { LentMemory } from "./lent-memory.ts";
 
 /** How the server is got: made, or found where a former daemon has left it. */
@@ -109,6 +110,7 @@ export class SharedMemory {
         this.#options.onOver();
         for (const lent of this.#lent) lent.onLost();
       });
+      void this.#fetchAhead(lease);
       return { lease, server };
     } catch (error) {
       await lease[Symbol.asyncDispose]();
@@ -116,16 +118,27 @@ export class SharedMemory {
     }
   }
 
-  #eventsOf(lease: BuildLease): MemoryEvents {
-    const device = lease.image("memfile");
-    return {
-      read: async (chunk, signal) => {
-        const start = chunk * chunkBytes;
-        if (start >= device.bytes) throw new Failure("invalid", `there is no chunk ${chunk}`);
-        const bytes = Buffer.allocUnsafe(Math.min(chunkBytes, device.bytes - start));
-        if (!device.readNow(start, bytes)) await device.read(start, bytes, signal);
-        return bytes;
+  async #fetchAhead(lease: BuildLease): Promise<void> {
+    const { chunkCount } = lease.index("memfile");
+    const firsts = Array.from(
+      { length: Math.ceil(chunkCount / requestChunksMax) },
+      (_, group) => group * requestChunksMax,
+    );
+    await fetchAhead(
+      {
+        lease,
+        artifact: "memfile",
+        chunks: Array.from({ length: chunkCount }, (_, i) => i),
+        groupChunks: requestChunksMax,
+        requestsMax: 2 * 16,
       },
+      this.#over.signal,
+    );
+  }
+
+  #eventsOf(lease: BuildLease): MemoryEvents {
+    return {
+      read: (chunk, signal) => lease.chunk("memfile", chunk, requestChunksMax, signal),
       onNews: (chunk, news) => {
         for (const lent of this.#lent) if (lent.onNews(chunk, news)) return;
       },
