@@ -10,6 +10,7 @@ import { openBucket } from "../bucket/open-bucket.ts";
 import { bucketObjects } from "../build/bucket-objects.ts";
 import { claimBucket } from "../build/claim-bucket.ts";
 import { impatientObjects } from "../build/impatient.ts";
+import { ReadOrders } from "../build/read-orders.ts";
 import { IndexBook } from "../build/index-book.ts";
 import { TemplateCache } from "../cache/template-cache.ts";
 import { removeEmptyGroups } from "../machine/stray-groups.ts";
@@ -164,7 +165,16 @@ export async function wireSandboxes(
   const { store } = builds;
   sayBounds(host, logger);
   const directory = ground.premises.runDirectory;
-  const memories = new LazyMemories({ directory, builds: builds.cache, clock, random, logger, meter });
+  const orders = new ReadOrders(builds.bucket);
+  const memories = new LazyMemories({
+    directory,
+    builds: builds.cache,
+    orders,
+    clock,
+    random,
+    logger,
+    meter,
+  });
   const launcher = wireLauncher(ground, builds, host, { networks, memories });
   builds.exports.start();
   const keeper = await wireChildBuilds(ground, builds, ends);

@@ -21,6 +21,8 @@ export interface MemoryLinkOptions {
   /** The bytes of a chunk, verified. */
   readonly read: (chunk: number, signal: AbortSignal) => Promise<Uint8Array>;
   readonly onNews: (chunk: number, news: FaultNews) => void;
+  /** A machine reads a chunk, for the first time that any does. */
+  readonly onTouch: (chunk: number) => void;
   /** A chunk could not be had; it is tried again, as long as it is wanted. */
   readonly onTrouble: (failure: Failure) => void;
 }
@@ -85,6 +87,7 @@ export class MemoryLink {
   #take(frame: Frame): void {
     const { chunk, kind } = frame;
     if (kind === frameKind.fault) this.#options.onNews(chunk, parseFaultNews(frame));
+    if (kind === frameKind.touched) this.#options.onTouch(chunk);
     if (kind !== frameKind.want || this.#wanted.has(chunk)) return;
     this.#wanted.add(chunk);
     void this.#bring(chunk)

@@ -32,7 +32,7 @@ export interface StartOptions {
   readonly withheldMsMax: number;
 }
 
-type Events = Pick<MemoryLinkOptions, "read" | "onNews" | "onTrouble">;
+type Events = Pick<MemoryLinkOptions, "read" | "onNews" | "onTouch" | "onTrouble">;
 
 /** How long the process may take to end when it is asked to, before it is killed. */
 const endMsMax = 2_000;

@@ -21,7 +21,9 @@ export async function probeMemory(signal: AbortSignal): Promise<Finding> {
     const table = new ChunkTable(probeBytes, Buffer.alloc(32));
     const place = { directory: path.join(parent, "probe"), build: "probe", source: "/dev/null" };
     const bounds = { clock: systemClock, stalledMs: 1_000, withheldMsMax: 1_000 };
-    const events = { read: async () => Buffer.alloc(probeBytes), onNews: () => {}, onTrouble: () => {} };
+    const nothing = () => {};
+    const read = async () => Buffer.alloc(probeBytes);
+    const events = { read, onNews: nothing, onTouch: nothing, onTrouble: nothing };
     const server = await MemoryServer.start({ ...place, table, ...bounds }, events, signal);
     await server.end();
     return { found: "served page by page, so that a first start need not wait for all of it" };

@@ -14,6 +14,8 @@ export const frameKind = {
   want: 2,
   /** From the server: a read of this chunk has been waiting for long, is answered after all, or was given up: JSON. */
   fault: 3,
+  /** From the server: a chunk is read for the first time. */
+  touched: 4,
   /** From the daemon: the chunk's bytes. */
   chunk: 16,
   /** From the daemon: nobody needs the file any more. */

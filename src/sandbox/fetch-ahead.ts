@@ -9,10 +9,10 @@ export interface AheadOptions {
   /** How many neighbours travel in one request. */
   readonly groupChunks: number;
   /**
-   * Requests under way at once. Fewer than the bucket is ever asked for at a time, so that who really needs something
-   * never has to wait for a place.
+   * Chunks on their way at once. Fewer requests than the bucket is ever asked at a time, so that who really needs
+   * something never has to wait for a place.
    */
-  readonly requestsMax: number;
+  readonly chunksAtOnce: number;
 }
 
 /**
@@ -20,7 +20,7 @@ export interface AheadOptions {
  * needs it then learns why, or does without the shelf.
  */
 export async function fetchAhead(options: AheadOptions, signal: AbortSignal): Promise<void> {
-  const { artifact, chunks, groupChunks, lease, requestsMax } = options;
+  const { artifact, chunks, groupChunks, lease, chunksAtOnce } = options;
   let next = 0;
   let over = false;
   const work = async () => {
@@ -30,5 +30,5 @@ export async function fetchAhead(options: AheadOptions, signal: AbortSignal): Pr
       over ||= !kept;
     }
   };
-  await Promise.all(Array.from({ length: requestsMax }, work));
+  await Promise.all(Array.from({ length: chunksAtOnce }, work));
 }

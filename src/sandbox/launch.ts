@@ -89,9 +89,10 @@ async function launchHeld(
   const { lease, network, processFiles } = await claim(order, options, { steps, ending, held }, signal);
   const given = { network: network?.link, processFiles, lease, steps, held };
   const parts = await machineParts(order, { ...options, ...given }, signal);
+  const { lent } = parts;
+  parts.disk.onMiss((offset, bytes) => lent?.onDiskRead(offset, bytes));
   const machine = await steps.measure("machine", () => machineOf(order, parts.spec, options, signal));
   held.defer(() => (ending.leave ? machine.leave() : machine.destroy()));
-  const { lent } = parts;
   lent?.mappedBy(machine.identity);
   if (order.left === undefined) order.onProcess(machine.identity);
   const trouble = held.use(new DiskTrouble(machine, parts.disk, { ...options, sandbox: order.id }));

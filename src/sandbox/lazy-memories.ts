@@ -7,6 +7,7 @@ import type { Random } from "../base/random.ts";
 import { randomId } from "../base/random-id.ts";
 import { ChunkTable } from "../memory/chunk-table.ts";
 import { MemoryServer } from "../memory/memory-server.ts";
+import type { ReadOrders } from "../build/read-orders.ts";
 import type { BuildSource } from "./build-source.ts";
 import type { LentMemory } from "./lent-memory.ts";
 import { type ServerFrom, SharedMemory } from "./shared-memory.ts";
@@ -15,6 +16,8 @@ export interface LazyMemoriesOptions {
   /** The directory of the daemon's sockets: each server has one of its own in there. */
   readonly directory: string;
   readonly builds: BuildSource;
+  /** Where it is remembered what is read first. */
+  readonly orders: ReadOrders;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -22,7 +25,7 @@ export interface LazyMemoriesOptions {
 }
 
 /** After this long a guest that waits for its memory is stalled, and after that long it is ended. */
-const stalledMs = 1_000;
+const stalledMs = 2_000;
 const withheldMsMax = 60_000;
 const nameLetters = 10;
 /** On a host where no memory can be served in parts it is not tried again for so long. */
@@ -57,7 +60,7 @@ export class LazyMemories {
     if (clock.monotonic() < this.#notBeforeMs) return undefined;
     const name = `mem-${randomId(random, nameLetters)}`;
     const there = [...this.#shared.values()].find((each) => each.build === build);
-    const shared = there ?? this.#share(name, build, this.#start(name, source));
+    const shared = there ?? this.#share(name, build, this.#start(name, source), this.#options.orders);
     try {
       const lent = await shared.lend(sandbox, signal);
       meter.count("larder_memory_lazy_starts_total");
@@ -78,10 +81,10 @@ export class LazyMemories {
     return await shared.lend(sandbox, signal);
   }
 
-  #share(name: string, build: string, from: ServerFrom): SharedMemory {
+  #share(name: string, build: string, from: ServerFrom, orders?: ReadOrders): SharedMemory {
     const { builds, clock, logger, meter } = this.#options;
     const shared = new SharedMemory({
-      ...{ name, build, from, clock, logger, meter },
+      ...{ name, build, from, orders, clock, logger, meter },
       acquire: (signal) => builds.acquire(build, `memory ${name}`, signal),
       onOver: () => {
         if (this.#shared.get(name) === shared) this.#shared.delete(name);

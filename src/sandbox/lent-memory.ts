@@ -12,6 +12,8 @@ export interface LentMemoryOptions {
   readonly path: string;
   readonly file: FileIdentity;
   readonly sandbox: string;
+  /** The guest's disk was read, and the shelf did not have it. */
+  readonly onDiskRead: (offset: number, bytes: number) => void;
   /** The guest is up. */
   readonly onUp: () => void;
   readonly giveBack: (how: "end" | "leave") => Promise<void>;
@@ -57,6 +59,10 @@ export class LentMemory implements AsyncDisposable {
   /** There is a machine that has mapped it. */
   mappedBy(machine: ProcessIdentity): void {
     this.#machine = machine;
+  }
+
+  onDiskRead(offset: number, bytes: number): void {
+    this.#options.onDiskRead(offset, bytes);
   }
 
   /** The guest is up: from now on trouble is waited out, and the rest of the memory may come. */

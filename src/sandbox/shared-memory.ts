@@ -3,11 +3,10 @@ import type { Clock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Meter } from "../base/meter.ts";
-import { requestChunksMax } from "../build/artifact.ts";
 import type { MemoryServer } from "../memory/memory-server.ts";
 import type { FaultNews } from "../memory/wire.ts";
 import type { BuildLease } from "./build-source.ts";
-import { fetchAhead } from "./fetch-ahead.ts";
+import { FirstReads, type FirstReadsOptions } from "./first-reads.ts";
 import { LentMemory } from "./lent-memory.ts";
 
 /** How the server is got: made, or found where a former daemon has left it. */
@@ -20,6 +19,7 @@ export type ServerFrom = (
 export interface MemoryEvents {
   read(chunk: number, signal: AbortSignal): Promise<Uint8Array>;
   onNews(chunk: number, news: FaultNews): void;
+  onTouch(chunk: number): void;
   onTrouble(failure: Failure): void;
 }
 
@@ -31,6 +31,8 @@ export interface SharedMemoryOptions {
   readonly from: ServerFrom;
   /** It may be lent to nobody else: it is to be ended, or serves no more. */
   readonly onOver: () => void;
+  /** Where first reads are remembered; missing when the server was found: they are over. */
+  readonly orders?: FirstReadsOptions["orders"];
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
@@ -41,6 +43,7 @@ const pauseMsFirst = 5_000;
 const pauseMsMax = 60_000;
 
 interface Parts {
+  readonly firstReads: FirstReads;
   readonly lease: BuildLease;
   readonly server: MemoryServer;
 }
@@ -60,6 +63,7 @@ export class SharedMemory {
   readonly #lent = new Set<LentMemory>();
   #users = 0;
   #left = false;
+  #fetching: Promise<void> | undefined;
   #finishing: Promise<void> | undefined;
   #ended: Promise<void> | undefined;
 
@@ -80,11 +84,15 @@ export class SharedMemory {
   async lend(sandbox: string, signal: AbortSignal): Promise<LentMemory> {
     this.#users += 1;
     try {
-      const { server } = await abortable(this.#parts, signal);
+      const { firstReads, server } = await abortable(this.#parts, signal);
       const { build, logger, meter, name } = this.#options;
       const lent: LentMemory = new LentMemory({
         ...{ name, build, sandbox, logger, meter, path: server.path, file: server.file },
-        onUp: () => (this.#finishing ??= this.#finish()),
+        onDiskRead: (offset, bytes) => firstReads.onDisk(offset, bytes),
+        onUp: () => {
+          firstReads.onUp();
+          this.#finishing ??= this.#finish();
+        },
         giveBack: async (how) => {
           this.#lent.delete(lent);
           this.#left ||= how === "leave";
@@ -104,41 +112,27 @@ export class SharedMemory {
     const { signal } = this.#over;
     const lease = await acquire(signal);
     try {
-      await lease.open("memfile", signal);
-      const server = await from(lease, this.#eventsOf(lease), signal);
+      await Promise.all([lease.open("memfile", signal), lease.open("rootfs", signal)]);
+      const { clock, logger, orders } = this.#options;
+      const firstReads = new FirstReads({ lease, orders, clock, logger });
+      // A machine that has lived on has had its first reads.
+      if (orders !== undefined) this.#fetching = firstReads.fetch(signal);
+      const server = await from(lease, this.#eventsOf(lease, firstReads), signal);
       void server.lost.then(() => {
         this.#options.onOver();
         for (const lent of this.#lent) lent.onLost();
       });
-      void this.#fetchAhead(lease);
-      return { lease, server };
+      return { firstReads, lease, server };
     } catch (error) {
       await lease[Symbol.asyncDispose]();
       throw error;
     }
   }
 
-  async #fetchAhead(lease: BuildLease): Promise<void> {
-    const { chunkCount } = lease.index("memfile");
-    const firsts = Array.from(
-      { length: Math.ceil(chunkCount / requestChunksMax) },
-      (_, group) => group * requestChunksMax,
-    );
-    await fetchAhead(
-      {
-        lease,
-        artifact: "memfile",
-        chunks: Array.from({ length: chunkCount }, (_, i) => i),
-        groupChunks: requestChunksMax,
-        requestsMax: 2 * 16,
-      },
-      this.#over.signal,
-    );
-  }
-
-  #eventsOf(lease: BuildLease): MemoryEvents {
+  #eventsOf(lease: BuildLease, firstReads: FirstReads): MemoryEvents {
     return {
-      read: (chunk, signal) => lease.chunk("memfile", chunk, requestChunksMax, signal),
+      read: (chunk, signal) => lease.chunk("memfile", chunk, 1, signal),
+      onTouch: (chunk) => firstReads.onMemory(chunk),
       onNews: (chunk, news) => {
         for (const lent of this.#lent) if (lent.onNews(chunk, news)) return;
       },
@@ -153,6 +147,7 @@ export class SharedMemory {
     const { build, clock, logger } = this.#options;
     const { signal } = this.#over;
     const { lease } = await this.#parts;
+    await this.#fetching;
     for (let pauseMs = pauseMsFirst; !signal.aborted; pauseMs = Math.min(2 * pauseMs, pauseMsMax)) {
       try {
         await lease.memory(signal);
@@ -176,9 +171,11 @@ export class SharedMemory {
     this.#over.abort(new Failure("cancelled", "nobody uses the memory any more"));
     const parts = await this.#parts.catch(ignore);
     await this.#finishing;
+    await this.#fetching;
     if (parts === undefined) return;
-    const { lease, server } = parts;
+    const { firstReads, lease, server } = parts;
     try {
+      await firstReads.end();
       if (this.#left) server.leave();
       else await server.end();
     } finally {

@@ -6,6 +6,8 @@ export class WatchedDevice implements BlockDevice {
   readonly #device: BlockDevice;
   #lastFailure: Failure | undefined;
 
+  #onMiss: (offset: number, bytes: number) => void = () => {};
+
   constructor(device: BlockDevice) {
     this.#device = device;
   }
@@ -18,11 +20,17 @@ export class WatchedDevice implements BlockDevice {
     return this.#lastFailure;
   }
 
+  /** Calls back for each read that has to wait. */
+  onMiss(listener: (offset: number, bytes: number) => void): void {
+    this.#onMiss = listener;
+  }
+
   readNow(offset: number, into: Uint8Array): boolean {
     return this.#device.readNow(offset, into);
   }
 
   async read(offset: number, into: Uint8Array, signal: AbortSignal): Promise<void> {
+    this.#onMiss(offset, into.length);
     try {
       await this.#device.read(offset, into, signal);
     } catch (error) {

@@ -38,6 +38,10 @@ export class DaemonLink {
     this.#daemon?.write(encodeFrame(frameKind.want, chunk));
   }
 
+  touched(chunk: number): void {
+    this.#daemon?.write(encodeFrame(frameKind.touched, chunk));
+  }
+
   tell(chunk: number, news: FaultNews): void {
     this.#daemon?.write(encodeJson(frameKind.fault, chunk, news));
   }

@@ -19,6 +19,8 @@ export interface Waiters {
 export interface FaultsOptions {
   readonly store: Pick<ChunkStore, "now" | "bytes">;
   readonly reply: (reply: Buffer) => void;
+  /** A chunk is read for the first time. */
+  readonly onTouch: (chunk: number) => void;
   readonly tell: (chunk: number, news: FaultNews) => void;
   readonly waiters: Waiters;
   readonly clock: Clock;
@@ -45,6 +47,7 @@ interface Fault {
 export class Faults {
   readonly #options: FaultsOptions;
   readonly #waiting = new Set<Fault>();
+  readonly #touched = new Set<number>();
   #timer: Disposable | undefined;
 
   constructor(options: FaultsOptions) {
@@ -58,6 +61,7 @@ export class Faults {
   take(read: FileRead): void {
     const { store } = this.#options;
     const chunks = chunksOf(read);
+    for (const chunk of chunks) this.#touch(chunk);
     const pieces = chunks.map((chunk) => store.now(chunk));
     if (pieces.every((piece) => piece !== undefined)) return this.#answer(read, pieces);
     const { clock } = this.#options;
@@ -69,6 +73,12 @@ export class Faults {
       this.#answer(read, all);
       if (fault.stalled) this.#tell(fault, "answered");
     });
+  }
+
+  #touch(chunk: number): void {
+    if (this.#touched.has(chunk)) return;
+    this.#touched.add(chunk);
+    this.#options.onTouch(chunk);
   }
 
   #answer({ unique, offset, bytes }: FileRead, pieces: readonly Uint8Array[]): void {

@@ -49,6 +49,7 @@ export async function serveMemory(order: ServeOrder, onReady: () => void): Promi
     stalledMs: order.stalledMs,
     withheldMsMax: order.withheldMsMax,
     reply: (reply) => device.reply(reply),
+    onTouch: (chunk) => link.touched(chunk),
     tell: (chunk, news) => link.tell(chunk, news),
   });
   const endWhenIdle = () => {
