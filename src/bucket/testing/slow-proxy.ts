@@ -24,19 +24,22 @@ const pieceBytes = 64 * 1024;
 
 /** An object store that is far away: each answer comes late, and all together no faster than the line. */
 export class SlowProxy {
-  /** Nobody answers at all. */
-  dead = false;
+  /** May be changed at any time. */
+  bytesPerSecond: number;
   /** Bytes of the bodies of answers. */
   bytes = 0;
   readonly #options: SlowProxyOptions;
   readonly #server: Server;
+  #dead = false;
   /** When the line is free again. */
   #freeAtMs = 0;
+  #line = Promise.resolve();
 
   private constructor(options: SlowProxyOptions) {
     this.#options = options;
+    this.bytesPerSecond = options.bytesPerSecond;
     this.#server = createServer((request, response) => {
-      if (this.dead) return void request.socket.resetAndDestroy();
+      if (this.#dead) return void request.socket.resetAndDestroy();
       this.#serve(request, response).catch(() => response.destroy());
     });
   }
@@ -54,7 +57,7 @@ export class SlowProxy {
 
   /** From now on nobody answers, those who wait included. */
   die(): void {
-    this.dead = true;
+    this.#dead = true;
     this.#server.closeAllConnections();
   }
 
@@ -83,12 +86,29 @@ export class SlowProxy {
     response.end();
   }
 
-  async #send(response: ServerResponse, piece: Buffer): Promise<void> {
-    const now = performance.now();
-    this.#freeAtMs = Math.max(this.#freeAtMs, now) + (piece.length / this.#options.bytesPerSecond) * 1000;
-    // A timer is no finer than this.
-    if (this.#freeAtMs - now > 2) await delay(this.#freeAtMs - now);
-    this.bytes += piece.length;
-    response.write(piece);
+  /** One after the other: the line is one. */
+  #send(response: ServerResponse, piece: Buffer): Promise<void> {
+    this.#line = this.#line.then(async () => {
+      await this.#pass(piece.length, response);
+      this.bytes += piece.length;
+      response.write(piece);
+    });
+    return this.#line;
+  }
+
+  /** Lasts as long as the line takes for so many bytes; it may become faster or slower meanwhile. */
+  async #pass(bytes: number, response: ServerResponse): Promise<void> {
+    this.#freeAtMs = Math.max(this.#freeAtMs, performance.now() - lateMsMax);
+    for (let left = bytes; left > 0 && !response.destroyed; ) {
+      const step = Math.min(left, this.bytesPerSecond * stepSeconds);
+      this.#freeAtMs += (step / this.bytesPerSecond) * 1000;
+      left -= step;
+      const aheadMs = this.#freeAtMs - performance.now();
+      if (aheadMs > lateMsMax) await delay(aheadMs);
+    }
   }
 }
+
+/** Timers are no finer than this: what is late by less is made up for. */
+const lateMsMax = 2;
+const stepSeconds = 0.05;

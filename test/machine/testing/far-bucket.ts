@@ -1,4 +1,4 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { FakeObjectStore } from "../../../src/bucket/testing/fake-object-store.ts";
 import { testKeys } from "../../../src/bucket/testing/open-fake-bucket.ts";
@@ -41,6 +41,14 @@ export class FarBucket {
       AWS_ACCESS_KEY_ID: testKeys.accessKeyId,
       AWS_SECRET_ACCESS_KEY: testKeys.secretAccessKey,
     };
+  }
+
+  /** Writes an object of this name, wherever it lies, into the directory of another bucket; false without one. */
+  async save(name: string, directory: string): Promise<boolean> {
+    const found = [...this.#store.objects].find(([key]) => path.basename(key) === name);
+    if (found === undefined) return false;
+    await writeFile(path.join(directory, found[0]), found[1].bytes);
+    return true;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
