@@ -20,7 +20,7 @@ const followMs = 500;
 
 export const logs: Command = {
   usage: "larder logs ID [--follow] [--level debug | info | warn | error] [--json]",
-  help: `Prints what the daemon has noted about a sandbox since it started, the oldest first; of one that has ended, too.
+  help: `Prints what the daemon has noted of a sandbox since it started, the oldest first; of one that has ended, too.
 --follow goes on until the sandbox has ended. With --json each line is an object.`,
   options: { ...jsonOption, follow: { type: "boolean", short: "f" }, level: { type: "string" } },
   words: { least: 1, most: 1 },
