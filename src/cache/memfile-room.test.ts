@@ -80,7 +80,7 @@ describe("the room of a memfile", () => {
     }));
 });
 
-function chunksThatAreNotZero(bytes = Buffer.alloc(0)): number {
+function chunksThatAreNotZero(bytes: Uint8Array = Buffer.alloc(0)): number {
   let count = 0;
   for (let at = 0; at < bytes.length; at += chunkBytes) {
     if (!isZero(bytes.subarray(at, at + chunkBytes))) count += 1;
