@@ -20,7 +20,7 @@ const commands: Readonly<Record<string, Entry>> = {
   cp: { summary: "copy files into a sandbox or out of it", load: async () => (await import("./cp.ts")).cp },
   kill: { summary: "end sandboxes", load: async () => (await import("./kill.ts")).kill },
   template: {
-    summary: "list or build templates",
+    summary: "list, build, import or clean up templates",
     load: async () => (await import("./template.ts")).template,
   },
   cache: {

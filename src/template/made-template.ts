@@ -66,7 +66,8 @@ export async function makeTemplate(
 /** What a run that was interrupted left below `place`, whole; what is not is removed. */
 export async function madeTemplates(place: string): Promise<MadeTemplate[]> {
   const found: MadeTemplate[] = [];
-  for (const name of (await readdir(place).catch(() => [])).sort()) {
+  const names: string[] = await readdir(place).catch(() => []);
+  for (const name of names.sort()) {
     const directory = path.join(place, name);
     const manifest = isBuildId(name) ? await readMadeManifest(directory, name) : undefined;
     const text = await readFile(path.join(directory, factsName), "utf8").catch(() => "");

@@ -68,8 +68,8 @@ export type FinishOptions = Pick<
 >;
 
 /**
- * Publishes a build, proves it and gives it its name. It stays on this disk for the next time when that breaks off. One
- * that does not run is removed: the answer is undefined then, unless it was the last way.
+ * Publishes a build, proves it and gives it its name. It stays on this disk for the next time when that breaks off.
+ * One that does not run is removed: the answer is undefined then, unless it was the last way. /
  */
 export async function finishTemplate(
   options: FinishOptions,
@@ -92,7 +92,10 @@ export async function finishTemplate(
     if (!signal.aborted) await discard(bucket, made, signal);
     throw error;
   });
-  if (proven === undefined) return void (await discard(bucket, made, signal));
+  if (proven === undefined) {
+    await discard(bucket, made, signal);
+    return undefined;
+  }
   const coldBoot = !proven.restored;
   const { name, diskBytes } = baseRecipe;
   const record = { id: build, diskBuild: build, recipe, shape, coldBoot, vcpus, memoryBytes, diskBytes };
