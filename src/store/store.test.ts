@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { DatabaseSync } from "node:sqlite";
-import { after, before, beforeEach, describe, it } from "node:test";
+import { DatabaseSync, type SQLInputValue, StatementSync } from "node:sqlite";
+import { after, before, beforeEach, describe, it, mock } from "node:test";
 import { Failure } from "../base/failure.ts";
 import { silentLogger } from "../base/logger.ts";
 import { assertNothingLeft, takeCensus } from "../base/testing/census.ts";
@@ -58,6 +58,33 @@ describe("Store", () => {
       (error) => Failure.is(error, "invalid") && /newer version.*0099-later/.test(error.message),
     );
     await assertNothingLeft(census);
+  });
+
+  it("is brought up to date, or stays as it was, wherever the process that does it breaks off", async () => {
+    const { run } = StatementSync.prototype;
+    let left = Infinity;
+    mock.method(StatementSync.prototype, "run", function (this: StatementSync, ...values: SQLInputValue[]) {
+      if (left-- <= 0) throw new Error("killed");
+      return Reflect.apply(run, this, values) as ReturnType<typeof run>;
+    });
+    try {
+      for (let steps = 0, isThere = false; !isThere; steps++) {
+        const place = `${file}-${steps}`;
+        left = steps;
+        await open(place).then(
+          async (store) => {
+            isThere = true;
+            await store.close();
+          },
+          () => {},
+        );
+        left = Infinity;
+        await using store = await open(place);
+        assert.deepEqual(await store.cards.all(), [], `broken off at statement ${steps}`);
+      }
+    } finally {
+      mock.restoreAll();
+    }
   });
 
   it("says that a file is no store", async () => {
