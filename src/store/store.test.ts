@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { DatabaseSync, type SQLInputValue, StatementSync } from "node:sqlite";
+import { DatabaseSync, StatementSync } from "node:sqlite";
 import { after, before, beforeEach, describe, it, mock } from "node:test";
 import { Failure } from "../base/failure.ts";
 import { silentLogger } from "../base/logger.ts";
@@ -61,26 +61,26 @@ describe("Store", () => {
   });
 
   it("is brought up to date, or stays as it was, wherever the process that does it breaks off", async () => {
-    const { run } = StatementSync.prototype;
+    const run = Reflect.get(StatementSync.prototype, "run") as (...args: never[]) => never;
     let left = Infinity;
-    mock.method(StatementSync.prototype, "run", function (this: StatementSync, ...values: SQLInputValue[]) {
+    mock.method(StatementSync.prototype, "run", function (this: StatementSync, ...values: never[]) {
       if (left-- <= 0) throw new Error("killed");
-      return Reflect.apply(run, this, values) as ReturnType<typeof run>;
+      return Reflect.apply(run, this, values);
     });
+    /** False when it was broken off. */
+    const opens = async (place: string) => {
+      const store = await open(place).catch(() => undefined);
+      await store?.close();
+      return store !== undefined;
+    };
     try {
-      for (let steps = 0, isThere = false; !isThere; steps++) {
+      for (let steps = 0; ; steps++) {
         const place = `${file}-${steps}`;
         left = steps;
-        await open(place).then(
-          async (store) => {
-            isThere = true;
-            await store.close();
-          },
-          () => {},
-        );
+        const isDone = await opens(place);
         left = Infinity;
-        await using store = await open(place);
-        assert.deepEqual(await store.cards.all(), [], `broken off at statement ${steps}`);
+        assert.ok(await opens(place), `broken off at statement ${steps}`);
+        if (isDone) break;
       }
     } finally {
       mock.restoreAll();

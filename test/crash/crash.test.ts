@@ -6,7 +6,7 @@ import { CrashWorld } from "./crash-world.ts";
 const sample = 10;
 
 describe("a process that is killed at any step of its disk", () => {
-  it("C21, C22, C26, C27: keeps what it had, publishes whole builds alone, and goes on at its next start", async () => {
+  it("C21, C22, C26, C27: keeps what it had, publishes whole builds only, and goes on", async () => {
     await using world = await CrashWorld.make();
     const { steps } = await world.countSteps();
     const random = new SeededRandom(Date.now());
