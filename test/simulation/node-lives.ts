@@ -47,22 +47,24 @@ export class NodeLives {
     this.#hasDiskFailed ||= this.disk.faultRate > 0;
     const node = this.#node(random, shape.liars && random.below(4) === 0);
     this.#note(`lives, with ${this.disk.faultRate} of all steps of its disk refused`);
-    const death = this.#deathOf(node, random);
+    const over = { is: false };
+    const death = this.#deathOf(node, random, over);
     const isDown = await Promise.race([this.#work(node, random), death]);
+    over.is = true;
     if (isDown) return;
     assert.equal(node.leftOpen, 0, "C9: files are left open");
     assert.equal(node.clock.pending, 0, "C9: timers are left");
   }
 
   /** Resolves to true when the process is no more. */
-  #deathOf(node: Node, random: SeededRandom): Promise<boolean> {
+  #deathOf(node: Node, random: SeededRandom, over: { is: boolean }): Promise<boolean> {
     const { shape, time } = this.#scene;
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const power = random.below(2) === 0;
     const how = shape.kills ? random.below(3) : 0;
     const [step, ms] = [1 + random.below(500), random.below(6_000)];
     const die = () => {
-      if (node.isDead) return;
+      if (node.isDead || over.is) return;
       this.#note(power ? "loses power" : "is killed");
       this.#die(node, power);
       resolve(true);

@@ -73,6 +73,7 @@ export class RequestWatch {
   }
 
   #begin(request: ChunkRequest, signal: AbortSignal): Disposable {
+    signal.throwIfAborted();
     const { build, artifact } = request;
     if (!this.#watched.isUsed(build))
       this.#watch.violate(`C23: a fetch of ${artifact} of ${build} that nobody leases`);
