@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { ledgerOn } from "./checks.ts";
+import { keptOn } from "./checks.ts";
 import type { Node } from "./node.ts";
 import type { Scene } from "./scene.ts";
 import type { SimulatedDisk } from "./simulated-disk.ts";
@@ -8,9 +8,9 @@ import type { SimulatedDisk } from "./simulated-disk.ts";
 export async function checkRestart(scene: Scene, node: Node, disk: SimulatedDisk): Promise<void> {
   const patience = new AbortController();
   using _timer = node.clock.after(60_000, () => patience.abort());
-  const { builds } = ledgerOn(disk);
+  const builds = keptOn(disk);
   for (const { build, rootfs, manifest } of scene.known) {
-    const kept = builds.get(build)?.chunks.get("rootfs");
+    const kept = builds.get(build)?.get("rootfs");
     if (kept === undefined || manifest.rootfs === undefined || manifest.ancestors.length > 0) continue;
     await using lease = await node.cache.acquire(build, "a look after the start", patience.signal);
     await lease.open("rootfs", patience.signal);

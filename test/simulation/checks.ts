@@ -1,25 +1,44 @@
 import assert from "node:assert/strict";
 import path from "node:path";
-import { chunkBytes } from "../../src/build/artifact.ts";
+import { chunkBytes, type ImageArtifact } from "../../src/build/artifact.ts";
 import { parseLines } from "../../src/cache/journal-record.ts";
-import { Ledger } from "../../src/cache/ledger.ts";
 import type { Library } from "./library.ts";
 import type { Node } from "./node.ts";
 import type { SimulatedDisk } from "./simulated-disk.ts";
 import type { SimulatedFile } from "./simulated-file.ts";
 
-/** What the journal on a disk says is kept. */
-export function ledgerOn(disk: SimulatedDisk): Ledger {
+/** What is kept by the records of a journal: build → `artifact` → chunks. Counted here, not by who is checked. */
+export function keptOn(disk: SimulatedDisk): Map<string, Map<ImageArtifact, Set<number>>> {
+  const builds = new Map<string, Map<ImageArtifact, Set<number>>>();
   const journal = disk.names.get("/shelf/journal");
-  return new Ledger(parseLines(journal === undefined ? "" : contentOf(journal).toString()));
+  const records = parseLines(journal === undefined ? "" : contentOf(journal).toString());
+  const chunksOf = (build: string, artifact: ImageArtifact) => {
+    const chunks = builds.get(build)?.get(artifact) ?? new Set<number>();
+    builds.get(build)?.set(artifact, chunks);
+    return chunks;
+  };
+  for (const record of records) {
+    if (record.type === "build") {
+      if (!builds.has(record.build)) builds.set(record.build, new Map());
+    } else if (record.type === "evicted") builds.delete(record.build);
+    else if (record.type === "retired") builds.get(record.build)?.delete("memfile");
+    else if (record.type === "chunks" || record.type === "dropped") {
+      const chunks = chunksOf(record.build, record.artifact);
+      for (const [first, count] of record.ranges ?? [])
+        for (let chunk = first; chunk < first + count; chunk++) {
+          if (record.type === "chunks") chunks.add(chunk);
+          else chunks.delete(chunk);
+        }
+    }
+  }
+  return builds;
 }
 
 /** C21: after a crash, whatever the journal says is kept lies there, byte for byte. */
 export function checkKept(library: Library, disk: SimulatedDisk, shelf: string): void {
-  const ledger = ledgerOn(disk);
-  for (const [build, { chunks }] of ledger.builds) {
+  for (const [build, artifacts] of keptOn(disk)) {
     assert.ok(disk.names.has(path.join(shelf, "builds", build, "manifest.json")), "C21: a manifest is kept");
-    for (const [artifact, numbers] of chunks) {
+    for (const [artifact, numbers] of artifacts) {
       const file = disk.names.get(path.join(shelf, "builds", build, `${artifact}.data`));
       for (const chunk of numbers) {
         const expected = library.chunks.get(`${build}/${artifact}`)?.[chunk] ?? Buffer.alloc(0);

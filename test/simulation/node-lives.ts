@@ -17,7 +17,10 @@ export class NodeLives {
   readonly disk: SimulatedDisk;
   readonly #scene: Scene;
   readonly #number: number;
-  /** Since the disk has refused something, what is kept may have been rewritten without the journal's knowing. */
+  /**
+   * Since the disk has refused something, or lost a byte, what is kept may have been rewritten without the journal's
+   * knowing.
+   */
   #hasDiskFailed = false;
 
   constructor(scene: Scene, number: number) {
@@ -120,6 +123,12 @@ export class NodeLives {
     } catch (error) {
       this.#scene.watch.violations.push(error);
     }
+    if (!this.#scene.shape.disk || this.disk.random.below(6) > 0) return;
+    // What is in the bucket can be had again; what is not stays whole.
+    const rotten = this.disk.rot(this.#scene.library.builds.map(({ build }) => build));
+    if (rotten === undefined) return;
+    this.#note(`finds ${rotten} changed`);
+    this.#hasDiskFailed = true;
   }
 
   async #reader(node: Node, number: number, from: SeededRandom): Promise<void> {

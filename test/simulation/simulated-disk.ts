@@ -45,6 +45,19 @@ export class SimulatedDisk {
     this.syncDirectory(path.dirname(name));
   }
 
+  /** Something of a build on the shelf decays; returns what, if there is anything. */
+  rot(builds: readonly string[]): string | undefined {
+    const files = [...this.names].filter(([name, { bytes }]) => {
+      const isBuilds = builds.some((build) => name.startsWith(`/shelf/builds/${build}/`));
+      return isBuilds && bytes > 0 && !name.endsWith(".new");
+    });
+    const [name, file] = files[this.random.below(files.length)] ?? [];
+    const [data] = file?.dataRanges(file.bytes) ?? [];
+    if (file === undefined || data === undefined) return undefined;
+    file.rot(data.offset + this.random.below(data.length));
+    return name;
+  }
+
   syncDirectory(directory: string): void {
     const isIn = ({ name }: NameChange) => path.dirname(name) === directory;
     for (const change of this.#unsynced) if (isIn(change)) this.#apply(change);
