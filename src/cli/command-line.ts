@@ -38,7 +38,7 @@ const commands: Readonly<Record<string, Entry>> = {
     load: async () => (await import("./metrics.ts")).metrics,
   },
   template: {
-    summary: "list or build templates",
+    summary: "list, build, import or clean up templates",
     load: async () => (await import("./template.ts")).template,
   },
   cache: {

@@ -4,6 +4,8 @@ import type { Admin } from "../api/ports.ts";
 import type { Networks } from "../network/networks.ts";
 import type { Sandboxes } from "../sandbox/sandboxes.ts";
 import type { Snapshots } from "../sandbox/snapshots.ts";
+import { collectorOf } from "./collector.ts";
+import { telling } from "./telling.ts";
 import { templateService } from "./template-service.ts";
 import { agentVersion, type Builds, type Ground } from "./wiring.ts";
 
@@ -15,18 +17,27 @@ const closeMsMax = 1500;
 /** What the API may see of the rooms below it. */
 export function apiRooms(
   { configuration, clock, logger, metrics, logs }: Ground,
-  { store, cache, peers }: Builds,
+  builds: Builds,
   { sandboxes, snapshots }: { readonly sandboxes: Sandboxes; readonly snapshots: Snapshots },
   networks: Networks | undefined,
 ): Omit<ApiServerOptions, "boundHost" | "port" | "version"> {
+  const { store, cache, peers, register } = builds;
   return {
-    ...{ sandboxes, snapshots, clock, logger, meter: metrics, startMsMax, closeMsMax },
+    ...{
+      sandboxes,
+      snapshots: telling(snapshots, register),
+      clock,
+      logger,
+      meter: metrics,
+      startMsMax,
+      closeMsMax,
+    },
     domain: configuration.domain,
     arrival: arrivalLimits,
-    templates: templateService(store, agentVersion),
+    templates: telling(templateService(store, agentVersion), register),
     keys: store.apiKeys,
     logs,
-    admin: adminOf(cache),
+    admin: { ...adminOf(cache), collectGarbage: collectorOf({ clock, logger }, builds) },
     inspect: {
       report: async () => {
         const { sandboxes: present, pool, ...admission } = sandboxes.inspect();
@@ -53,7 +64,7 @@ export function apiRooms(
 }
 
 /** What an operator may do to the cache. */
-function adminOf(cache: Builds["cache"]): Admin {
+function adminOf(cache: Builds["cache"]): Omit<Admin, "collectGarbage"> {
   const { operator } = cache;
   return {
     clearBackoffs: () => cache.clearBackoffs(),

@@ -32,8 +32,16 @@ export interface ChunkOrigins {
  * unverified. Who waits for a peer takes no place before the bucket: two nodes whose places were all taken by those
  * who wait for the other would wait for ever.
  */
-export function chunksFrom({ bucket, indexes, peers, clock, random, meter }: ChunkOrigins): ChunkSource {
-  const prompt = impatient(bucketChunks(bucket, indexes), { clock, stallMsMax });
+export function chunksFrom({ bucket, indexes, ...rest }: ChunkOrigins): ChunkSource {
+  return chunksOver(bucketChunks(bucket, indexes), { indexes, ...rest });
+}
+
+/** The same over what is in the bucket's place. */
+export function chunksOver(
+  bucket: ChunkSource,
+  { indexes, peers, clock, random, meter }: Omit<ChunkOrigins, "bucket">,
+): ChunkSource {
+  const prompt = impatient(bucket, { clock, stallMsMax });
   const origin = limited(verified(measured(prompt, meter), indexes, meter), fetchLimits);
   const remote = peers === undefined ? [origin] : [measured(peers.source, meter), peers.origin(origin)];
   return retried(firstOf(remote), { clock, random, meter, ...fetchRetries });

@@ -2,9 +2,12 @@ import path from "node:path";
 import { ApiServer } from "../api/api-server.ts";
 import type { Certificate } from "../api/one-port.ts";
 import { systemClock } from "../base/clock.ts";
+import { silentMeter } from "../base/meter.ts";
 import { systemRandom } from "../base/random.ts";
+import { openBucket } from "../bucket/open-bucket.ts";
 import type { Accelerator } from "../machine/machine-spec.ts";
 import { Store } from "../store/store.ts";
+import { type Imported, importTemplates } from "../template/import-templates.ts";
 import type { OnProgress } from "../template/progress.ts";
 import { addressesOf } from "./addresses.ts";
 import { readOrMakeApiKey } from "./api-key-file.ts";
@@ -86,6 +89,7 @@ export class Daemon implements AsyncDisposable {
       const made = await wireSandboxes(ground, builds, { host, networks }, end);
       // Whoever has lived on holds its leases by now.
       await builds.cache.settle();
+      builds.register.start();
       signal.throwIfAborted();
       const version = readVersion();
       const rooms = apiRooms(ground, builds, made, networks);
@@ -111,6 +115,21 @@ export class Daemon implements AsyncDisposable {
       await ends.end();
     };
     await withBuilds(options, make, signal);
+  }
+
+  /** Makes a lost store again from its bucket; no daemon may run on this data directory. */
+  static async importTemplates(
+    { configuration, env }: Omit<DaemonOptions, "onProgress">,
+    signal: AbortSignal,
+  ): Promise<Imported> {
+    const logger = openLog(configuration.logLevel);
+    using _premises = await enterPremises(configuration.data, env);
+    const [clock, random] = [systemClock, systemRandom];
+    const database = { path: path.join(configuration.data, "larder.db"), clock, random, logger };
+    await using store = await Store.open(database);
+    const bucketGround = { clock, random, meter: silentMeter, environment: env };
+    await using bucket = openBucket(configuration.bucket, bucketGround);
+    return await importTemplates({ bucket, store }, signal);
   }
 
   /** Ends all sandboxes that a daemon has left running on this data directory; resolves to how many there were. */

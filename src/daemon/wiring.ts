@@ -29,11 +29,13 @@ import { Snapshots } from "../sandbox/snapshots.ts";
 import { UidRange } from "../sandbox/uid-range.ts";
 import type { SandboxRecord } from "../store/sandbox-records.ts";
 import { Store } from "../store/store.ts";
+import { BucketRegister } from "../template/bucket-register.ts";
 import { chunksFrom, stallMsMax } from "./chunks-from.ts";
 import type { Configuration } from "./configuration.ts";
 import type { EndsInOrder } from "./ends-in-order.ts";
 import { type Host, shapeOf } from "./host.ts";
 import type { Metrics } from "./metrics.ts";
+import { readOrMakeNodeId } from "./node-id-file.ts";
 import { makePeers, servePeers } from "./node-peers.ts";
 import type { Premises } from "./premises.ts";
 import { daemonName } from "./run-directory.ts";
@@ -58,6 +60,8 @@ export interface Builds {
   readonly cache: TemplateCache;
   /** Where their disks are offered to machines. */
   readonly exports: NbdWorkers;
+  /** What the bucket is told of the store. */
+  readonly register: BucketRegister;
   /** The other nodes; undefined when this one keeps to itself. */
   readonly peers: Peers | undefined;
 }
@@ -78,6 +82,9 @@ export async function wireBuilds(ground: Ground, ends: EndsInOrder, signal: Abor
   const bucketGround = { clock, random, meter, environment: process.env };
   const bucket = ends.hold("bucket", openBucket(configuration.bucket, bucketGround));
   await claimBucket(bucket, store.settings.storeId, signal);
+  const node = await readOrMakeNodeId(data);
+  const register = new BucketRegister({ bucket, cards: store.cards, node, clock, logger });
+  ends.hold("register", register);
   const indexes = new IndexBook();
   const peers = makePeers(ground, indexes);
   const chunks = chunksFrom({ bucket, indexes, peers, ...ground, meter });
@@ -89,7 +96,7 @@ export async function wireBuilds(ground: Ground, ends: EndsInOrder, signal: Abor
   // Ended before the cache: what is being sent to others holds leases.
   if (peers !== undefined) await servePeers(ends.hold("peers", peers), cache, ground);
   const exports = new NbdWorkers({ threads: exportThreads(), clock, logger, meter });
-  return { store, bucket, cache, peers, exports: ends.hold("disk exports", exports) };
+  return { store, bucket, cache, register, peers, exports: ends.hold("disk exports", exports) };
 }
 
 /** How a machine is made of a build: for sandboxes, and to prove a template. */

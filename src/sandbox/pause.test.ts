@@ -190,7 +190,7 @@ describe("a pause that fails", () => {
     },
   };
   for (const [where, fault] of Object.entries(faults)) {
-    it(`${where} leaves it running, with what was left of its time, and the next one succeeds`, async () => {
+    it(`C27: ${where} leaves it running, with what was left of its time, and the next one succeeds`, async () => {
       await using scene = await Scene.open();
       const { id } = await scene.create({ timeoutMs: 100_000 });
       await scene.clock.advance(30_000);

@@ -17,6 +17,7 @@ export async function read(node: Node, model: ModelBuild, random: SeededRandom, 
   using _timer = node.clock.after(ms, late);
   const { signal } = deadline;
   await using lease = await node.cache.acquire(model.build, who, signal);
+  if (random.below(4) === 0) await lease.openAll(signal);
   if (all || random.below(4) > 0) await readDisk(lease, model, random, signal, all);
   if (model.memfile !== undefined && (all || random.below(3) === 0))
     await useMemfile(node, lease, model, signal);
