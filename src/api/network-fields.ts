@@ -24,7 +24,7 @@ export const egressFields = {
   egressProxy: notYet("an egress proxy is"),
 };
 
-/** The field `network` of a create: traffic to a sandbox is ruled as it says, its own passes as a whole or not at all. */
+/** The field `network` of a create: traffic to a sandbox is ruled; its own passes as a whole or not at all. */
 export const networkFields = z.strictObject({
   ...egressFields,
   denyOut: only(z.array(z.string()), (list) => isEmpty(list) || list.includes(everything), noRules),
