@@ -1,6 +1,6 @@
-// What sleeping costs: how long a pause takes, and for each MiB that was written; how long waking takes until a command
-// has run, beside bare QEMU brought to the same state from the same files; what one sandbox more takes of memory.
-// npm run bench -- pause [ROUNDS]. Needs a template in LARDER_DATA.
+// What sleeping costs: how long a pause takes, and for each MiB that was written; how long waking takes until a
+// command has run, beside bare QEMU brought to the same state from the same files; what one sandbox more takes of
+// memory. npm run bench -- pause [ROUNDS]. Needs a template in LARDER_DATA.
 import { benchNode } from "./bench-node.ts";
 import { median, rounded, since } from "./medians.ts";
 import { proportionalBytes } from "./proportional-bytes.ts";
