@@ -29,8 +29,8 @@ export interface KvmPlaces {
 }
 
 /**
- * Why KVM cannot be used, or null when it can. The device is opened, not only looked at: in a container it may be there
- * and forbidden, its module may be missing, or it may be one that runs only kernels made for it.
+ * Why KVM cannot be used, or null when it can. The device is opened, not only looked at: in a container it may be
+ * there and forbidden, its module may be missing, or it may be one that runs only kernels made for it.
  */
 export async function kvmTrouble({
   device = "/dev/kvm",
