@@ -40,9 +40,16 @@ export function apiRooms(
     admin: { ...adminOf(cache), collectGarbage: collectorOf({ clock, logger }, builds) },
     inspect: {
       report: async () => {
-        const { sandboxes: present, ...admission } = sandboxes.inspect() as { sandboxes: { id: string }[] };
-        const owners = [...present.map(({ id }) => id), ...(networks?.names ?? [])];
-        return { owners, sandboxes: present, admission, cache: cache.inspect(), peers: peers?.inspect() };
+        const { sandboxes: present, pool, ...admission } = sandboxes.inspect();
+        const owners = [...present.map(({ id }) => id), ...pool, ...(networks?.names ?? [])];
+        return {
+          owners,
+          sandboxes: present,
+          pool,
+          admission,
+          cache: cache.inspect(),
+          peers: peers?.inspect(),
+        };
       },
     },
     exposition: {

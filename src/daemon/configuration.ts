@@ -116,6 +116,12 @@ export const settings = {
     read: read.count(1, 1000),
     otherwise: ({ cores }) => String(cores),
   },
+  pool: {
+    variable: "LARDER_POOL",
+    means: "machines that wait, started, for the next sandboxes of a kind that was asked for",
+    read: read.count(0, 100),
+    otherwise: () => "0",
+  },
   waitingMax: {
     variable: "LARDER_WAITING_MAX",
     means: "creates that may wait for a place; the next one gets 429",

@@ -155,7 +155,7 @@ export async function wireSandboxes(
   { ends, running }: { readonly ends: EndsInOrder; readonly running: () => "end" | "leave" },
 ): Promise<{ readonly sandboxes: Sandboxes; readonly snapshots: Snapshots }> {
   const { configuration, clock, random, logger, metrics: meter } = ground;
-  const { data, sandboxesMax, memoryBytesMax, restoresMax, waitingMax } = configuration;
+  const { data, sandboxesMax, memoryBytesMax, restoresMax, waitingMax, pool } = configuration;
   const { store } = builds;
   sayBounds(host, logger);
   const launcher = wireLauncher(ground, builds, host, networks);
@@ -164,6 +164,7 @@ export async function wireSandboxes(
   const sandboxes = new Sandboxes({
     ...{ store, launcher, snapshots: keeper, ...placesOf(ground), agentVersion, host: shapeOf(host) },
     limits: { sandboxesMax, memoryBytesMax, startsMax: restoresMax, waitersMax: waitingMax, waitMsMax },
+    poolMachinesMax: pool,
     ...(host.machines.root ? { uids: usersFor(data, "machines") } : {}),
     ...{ clock, random, logger, meter },
   });

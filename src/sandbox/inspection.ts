@@ -1,7 +1,7 @@
 import type { Sandbox } from "./sandbox.ts";
 
 /** What is there, for operators: starting and ending ones too. */
-export function inspectionOf(all: Iterable<Sandbox>): object[] {
+export function inspectionOf(all: Iterable<Sandbox>): (object & { readonly id: string })[] {
   const awake = [...all].filter(({ state }) => state !== "asleep");
   return awake.map(({ record, state, endReason }) => ({
     id: record.id,

@@ -9,7 +9,7 @@ import { createOverlay } from "../machine/overlay.ts";
 import type { DiskExports } from "../nbd/disk-exports.ts";
 import type { NetworkLink } from "../network/network.ts";
 import type { BuildLease, MemoryParts } from "./build-source.ts";
-import type { LaunchOrder } from "./launcher.ts";
+import type { StartOrder } from "./launcher.ts";
 import { type Metafile, parseMetafile } from "./metafile.ts";
 import { exportSocket, giveSocket, machineSockets, memoryName, overlayName } from "./places.ts";
 import type { StepTimes } from "./step-times.ts";
@@ -46,7 +46,7 @@ export interface MachineParts {
 
 /** Fetches, exports and makes, all at once, what a machine is started from. Its directories are there. */
 export async function machineParts(
-  order: LaunchOrder,
+  order: StartOrder,
   options: PartsOptions,
   signal: AbortSignal,
 ): Promise<MachineParts> {
@@ -100,7 +100,7 @@ export async function machineParts(
 }
 
 async function exportDisk(
-  order: LaunchOrder,
+  order: StartOrder,
   { lease, exports, steps, held }: PartsOptions,
   signal: AbortSignal,
 ): Promise<WatchedDevice> {
@@ -121,7 +121,7 @@ async function exportDisk(
   return disk;
 }
 
-async function makeOverlay(order: LaunchOrder, { lease, overlayDirectory }: PartsOptions): Promise<void> {
+async function makeOverlay(order: StartOrder, { lease, overlayDirectory }: PartsOptions): Promise<void> {
   const { rootfs } = lease.manifest;
   if (rootfs === undefined) throw new Failure("invalid", `build ${order.build} has no disk`);
   await createOverlay(overlayDirectory, path.join(order.directory, overlayName), rootfs.bytes);
@@ -144,7 +144,7 @@ async function restoredMemory({ lease, steps }: PartsOptions, signal: AbortSigna
 }
 
 /** A machine that boots gets memory of its own: a sparse file, gone with the sandbox. */
-async function bootedMemory(order: LaunchOrder, lease: BuildLease, signal: AbortSignal) {
+async function bootedMemory(order: StartOrder, lease: BuildLease, signal: AbortSignal) {
   const memory = path.join(order.directory, memoryName);
   const [kernel, initrd] = await together<[string, string]>(
     [(signal) => lease.input("kernel", signal), (signal) => lease.input("initrd", signal)],

@@ -31,7 +31,7 @@ describe("a paused sandbox", () => {
     await scene.sandboxes.pause(id, true);
     assert.equal(scene.launcher.there.size, 0);
     assert.equal(scene.uids.lent, 0);
-    assert.deepEqual(scene.sandboxes.inspect(), { sandboxes: [], places: 0, waiting: 0 });
+    assert.deepEqual(scene.sandboxes.inspect(), { sandboxes: [], pool: [], places: 0, waiting: 0 });
     assert.equal((await scene.sandboxes.get(id)).state, "paused");
     assert.throws(() => scene.sandboxes.channel(id), is("not_found"));
     const listed = await scene.sandboxes.list({ order: "asc", limit: 10, states: ["paused"] });

@@ -15,6 +15,8 @@ export interface SandboxesOptions {
   readonly snapshots: SnapshotKeeper;
   readonly host: HostShape;
   readonly limits: AdmissionLimits;
+  /** Machines that wait, started, for each kind of sandbox that is asked for. */
+  readonly poolMachinesMax: number;
   /** Gets one directory for each sandbox. */
   readonly directory: string;
   /** The same for sockets; short. */
