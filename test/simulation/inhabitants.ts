@@ -44,7 +44,7 @@ export async function operate(scene: Scene, node: Node, from: SeededRandom): Pro
 
 /**
  * C20, C27: at a start, before anything may be evicted, what was made here and is not published is leased again. It is
- * there, though no bucket has it.
+ * there, though no bucket has it. /
  */
 export async function recall(
   scene: Scene,
@@ -68,7 +68,7 @@ export async function recall(
   }
 }
 
-/** Makes a build on this node, as a pause does, keeps it on the shelf, and publishes by and by what is not published. */
+/** Makes builds on this node, as pauses do, keeps them on the shelf, and publishes some of them by and by. */
 export async function make(
   scene: Scene,
   number: number,
