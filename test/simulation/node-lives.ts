@@ -22,6 +22,8 @@ export class NodeLives {
    * knowing.
    */
   #hasDiskFailed = false;
+  /** The bucket does well by this node, whatever it does to others. */
+  #isFine = false;
 
   constructor(scene: Scene, number: number) {
     this.#scene = scene;
@@ -101,13 +103,41 @@ export class NodeLives {
     if (scene.shape.operator) others.push(operate(scene, node, random));
     if (scene.shape.makers) others.push(make(scene, this.#number, node, this.disk, random));
     await Promise.all([...readers, ...others]);
+    if (random.below(2) === 0) await this.#fineSpell(node, random);
     this.#note("ends in order");
     await node.close();
     return false;
   }
 
+  /** C2: whatever has failed before, what the bucket has can be had as soon as the weather is fine. */
+  async #fineSpell(node: Node, random: SeededRandom): Promise<void> {
+    const { library, watch } = this.#scene;
+    this.#isFine = true;
+    this.disk.faultRate = 0;
+    // What was said to be missing may be told for 5 s.
+    await node.clock.sleep(6_000, never);
+    const models = library.builds.filter(() => random.below(2) === 0);
+    for (const model of models) {
+      try {
+        await read(node, model, random, "a reader in fine weather", true);
+        this.#note(`has all of ${model.build.slice(0, 4)} in fine weather`);
+      } catch (error) {
+        if (node.isDead) return;
+        // What is made here and not published may leave no room for a whole memfile.
+        if (!Failure.is(error, "exhausted")) watch.violate(`C2: in fine weather ${String(error)}`);
+      }
+    }
+  }
+
   #node(random: SeededRandom, lies: boolean): Node {
-    const { network, watch, shape, library, weather } = this.#scene;
+    const { network, watch, shape, library } = this.#scene;
+    this.#isFine = false;
+    const [rate, isFine] = [() => this.#scene.weather.faultRate, () => this.#isFine];
+    const weather = {
+      get faultRate() {
+        return isFine() ? 0 : rate();
+      },
+    };
     const ports = Array.from({ length: shape.nodes }, (_, i) => 1000 + i);
     const outside = { library, weather, bucket: this.#scene };
     const place = { name: `node ${this.#number}`, port: 1000 + this.#number, ports, lies };
