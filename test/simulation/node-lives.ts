@@ -22,6 +22,8 @@ export class NodeLives {
    * knowing.
    */
   #hasDiskFailed = false;
+  /** The journal says that all ended in order: what is kept is believed by the next start. */
+  #isBelieved = true;
   /** The bucket does well by this node, whatever it does to others. */
   #isFine = false;
 
@@ -96,6 +98,7 @@ export class NodeLives {
       this.#die(node, random.below(2) === 0);
       return true;
     }
+    this.#isBelieved = false;
     if (!this.#hasDiskFailed && random.below(3) === 0) await checkRestart(scene, node, this.disk);
     this.disk.faultRate = faultRate;
     const readers = Array.from({ length: scene.shape.readers }, (_, i) => this.#reader(node, i, random));
@@ -105,6 +108,7 @@ export class NodeLives {
     await Promise.all([...readers, ...others]);
     if (random.below(2) === 0) await this.#fineSpell(node, random);
     this.#note("ends in order");
+    this.#isBelieved = true;
     await node.close();
     return false;
   }
@@ -132,6 +136,7 @@ export class NodeLives {
   #node(random: SeededRandom, lies: boolean): Node {
     const { network, watch, shape, library } = this.#scene;
     this.#isFine = false;
+    this.#isBelieved = true;
     const [rate, isFine] = [() => this.#scene.weather.faultRate, () => this.#isFine];
     const weather = {
       get faultRate() {
@@ -153,8 +158,8 @@ export class NodeLives {
     } catch (error) {
       this.#scene.watch.violations.push(error);
     }
-    if (!this.#scene.shape.disk || this.disk.random.below(6) > 0) return;
-    // What is in the bucket can be had again; what is not stays whole.
+    // After an orderly end what is kept is believed; what is in the bucket can be had again, and all else stays whole.
+    if (!this.#scene.shape.disk || this.#isBelieved || this.disk.random.below(6) > 0) return;
     const rotten = this.disk.rot(this.#scene.library.builds.map(({ build }) => build));
     if (rotten === undefined) return;
     this.#note(`finds ${rotten} changed`);

@@ -46,10 +46,17 @@ async function readDisk(
     const length = all ? device.bytes : 1 + random.below(Math.min(device.bytes - offset, 700_000));
     const expected = model.rootfs.subarray(offset, offset + length);
     const into = Buffer.alloc(length);
-    if (device.readNow(offset, into)) assert.ok(into.equals(expected), "C11, C13: what is answered at once");
+    const who = `of ${model.build.slice(0, 4)} at ${offset}`;
+    if (device.readNow(offset, into)) checkBytes(into, expected, `C11, C13: what is answered at once ${who}`);
     await device.read(offset, into, signal);
-    assert.ok(into.equals(expected), "C11: what is read");
+    checkBytes(into, expected, `C11: what is read ${who}`);
   }
+}
+
+function checkBytes(bytes: Buffer, expected: Buffer, what: string): void {
+  if (bytes.equals(expected)) return;
+  const at = bytes.findIndex((byte, i) => byte !== expected[i]);
+  assert.fail(`${what}: byte ${at} is ${bytes[at]}, not ${expected[at]}`);
 }
 
 async function useMemfile(node: Node, lease: Lease, model: ModelBuild, signal: AbortSignal): Promise<void> {
