@@ -44,7 +44,7 @@ export async function operate(scene: Scene, node: Node, from: SeededRandom): Pro
 
 /**
  * C20, C27: at a start, before anything may be evicted, what was made here and is not published is leased again. It is
- * there, though no bucket has it. /
+ * there, though no bucket has it.
  */
 export async function recall(
   scene: Scene,

@@ -6,8 +6,10 @@ import { type PlantedFault, plantedFaults } from "./planted-faults.ts";
 
 /**
  * Does the simulation bite? Faults that were reported of systems of this kind are planted in a copy of the source, one
- * at a time, and worlds go by until one is not as promised. Writes the table in docs/simulation.md.  node
- * test/simulation/plant.ts            all of them node test/simulation/plant.ts 2526 k3s   some, and writes nothing /
+ * at a time, and worlds go by until one is not as promised. Writes the table in docs/simulation.md.
+ *
+ *   npm run planted                 all of them
+ *   npm run planted -- 2526 k3s     some, and writes nothing
  */
 const root = path.resolve(import.meta.dirname, "../..");
 const page = path.join(root, "docs/simulation.md");
