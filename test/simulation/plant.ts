@@ -14,9 +14,9 @@ import { type PlantedFault, plantedFaults } from "./planted-faults.ts";
 const root = path.resolve(import.meta.dirname, "../..");
 const page = path.join(root, "docs/simulation.md");
 /** After so many worlds in which nothing was noticed it is given up. */
-const worldsMax = 400;
+const worldsMax = 300;
 /** A loop of promises hears no timer: then it is killed, which counts as noticed. */
-const worldsMsMax = 400_000;
+const worldsMsMax = 300_000;
 const copies = 2;
 
 interface Verdict {
