@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { parseArgs } from "node:util";
 import { type PlantedFault, plantedFaults } from "./planted-faults.ts";
 
 /**
@@ -9,14 +10,19 @@ import { type PlantedFault, plantedFaults } from "./planted-faults.ts";
  * at a time, and worlds go by until one is not as promised. Writes the table in docs/simulation.md.
  *
  *   npm run planted                 all of them
- *   npm run planted -- 2526 k3s     some, and writes nothing
+ *   npm run planted -- 2526 k3s     some
+ *   … --worlds 1000                 gives up after so many
  */
 const root = path.resolve(import.meta.dirname, "../..");
 const page = path.join(root, "docs/simulation.md");
+const { values, positionals: wanted } = parseArgs({
+  options: { worlds: { type: "string", default: "200" } },
+  allowPositionals: true,
+});
 /** After so many worlds in which nothing was noticed it is given up. */
-const worldsMax = 300;
-/** A loop of promises hears no timer: then it is killed, which counts as noticed. */
-const worldsMsMax = 300_000;
+const worldsMax = Number(values.worlds);
+/** A loop of promises hears no timer: then it is killed. */
+const worldsMsMax = worldsMax * 3_000;
 const copies = 2;
 
 interface Verdict {
@@ -26,7 +32,6 @@ interface Verdict {
   readonly noticed: string;
 }
 
-const wanted = process.argv.slice(2);
 const chosen = plantedFaults.filter(
   ({ seenIn }) => wanted.length === 0 || wanted.some((word) => seenIn.includes(word)),
 );
@@ -35,7 +40,7 @@ const verdicts: Verdict[] = [];
 await Promise.all(Array.from({ length: copies }, work));
 const missed = verdicts.filter(({ worlds }) => worlds === undefined).length;
 console.log(`${verdicts.length} faults were planted, ${missed} were not noticed`);
-if (wanted.length === 0) await writeTable();
+await writeTable();
 process.exitCode = missed === 0 ? 0 : 1;
 
 async function work(): Promise<void> {
@@ -69,7 +74,7 @@ async function plant(copy: string, planted: PlantedFault): Promise<Verdict> {
     const [, count] = /^(\d+) worlds, 1 failed/m.exec(printed) ?? [];
     const [, what] = /^seed \d+: (.*)$/m.exec(printed) ?? [];
     if (count !== undefined) return { planted, worlds: Number(count), noticed: what ?? "" };
-    if (killed) return { planted, worlds: 1, noticed: "a world that never ends" };
+    if (killed) return { planted, worlds: undefined, noticed: `nothing in ${worldsMsMax / 1000} s` };
     const isOver = /^\d+ worlds, 0 failed/m.test(printed);
     return isOver
       ? { planted, worlds: undefined, noticed: `nothing in ${worldsMax} worlds` }
@@ -95,18 +100,17 @@ async function letWorldsGoBy(copy: string): Promise<{ printed: string; killed: b
   return { printed, killed };
 }
 
+/** Rows of faults that were not planted this time stay as they were. */
 async function writeTable(): Promise<void> {
-  const inOrder = plantedFaults.flatMap((planted) => verdicts.filter((each) => each.planted === planted));
-  const rows = inOrder.map(
-    ({ planted, worlds, noticed }) =>
-      `| ${planted.seenIn} | ${planted.fault} | ${worlds ?? "–"} | ${noticed
-        .replace(/^\w*Error( \[\w+\])?: /, "")
-        .slice(0, 110)
-        .replaceAll("|", "\\|")} |`,
-  );
-  const table = ["| seen in | fault | worlds | noticed by |", "|---|---|---|---|", ...rows].join("\n");
-  const text = await readFile(page, "utf8");
   const marker = "<!-- written by test/simulation/plant.ts -->";
-  const [before = ""] = text.split(marker);
-  await writeFile(page, `${before}${marker}\n\n${table}\n`);
+  const [before = "", after = ""] = (await readFile(page, "utf8")).split(marker);
+  const rows = new Map(after.split("\n").map((row) => [row.split(" | ")[1] ?? "", row]));
+  for (const { planted, worlds, noticed } of verdicts) {
+    const what = noticed.replace(/^(\w*Error( \[\w+\])?: )+/, "").replaceAll("|", "\\|");
+    const cells = [planted.seenIn, planted.fault, String(worlds ?? "–"), what.slice(0, 110)];
+    rows.set(planted.fault, `| ${cells.join(" | ")} |`);
+  }
+  const inOrder = plantedFaults.flatMap(({ fault }) => rows.get(fault) ?? []);
+  const head = ["| seen in | fault | worlds | noticed by |", "|---|---|---|---|"];
+  await writeFile(page, `${before}${marker}\n\n${[...head, ...inOrder].join("\n")}\n`);
 }

@@ -19,7 +19,10 @@ const fetching: readonly PlantedFault[] = [
     fault: "a failed fetch stays, and whoever comes later is told its error",
     file: flights,
     find: "      this.#forget(key, flight);\n      this.#all.delete(flight);",
-    replace: "      landing.then(() => this.#forget(key, flight), ignore);\n      this.#all.delete(flight);",
+    replace:
+      "      this.#forget(key, flight);\n      this.#all.delete(flight);\n" +
+      "      const kept = { ...flight, controller: new AbortController(), passengers: 1 };\n" +
+      "      landing.catch(() => this.#underWay.set(key, kept));",
   },
   {
     seenIn: "e2b-dev/infra#2526, review",
@@ -32,9 +35,9 @@ const fetching: readonly PlantedFault[] = [
   {
     seenIn: "e2b-dev/infra",
     fault: "a snapshot of a file system alone lacks a memfile: taken for a failure",
-    file: "src/cache/residence.ts",
-    find: 'if (this.manifest[artifact] === undefined) return "absent";',
-    replace: "",
+    file: "src/cache/lease.ts",
+    find: "const waits = artifactsOf(this.manifest).map((",
+    replace: 'const waits = ([...imageArtifacts, "snapfile", "metafile"] as const).map((',
   },
   {
     seenIn: "e2b-dev/infra#3294",

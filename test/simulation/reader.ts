@@ -13,9 +13,34 @@ import type { Node } from "./node.ts";
 export async function read(node: Node, model: ModelBuild, random: SeededRandom, who: string, all = false) {
   const deadline = new AbortController();
   const ms = all ? 600_000 : 50 + random.below(20_000);
-  const late = () => deadline.abort(new Failure("unavailable", "the reader's time is over"));
+  const late = () => deadline.abort(new Failure("unavailable", overtime));
   using _timer = node.clock.after(ms, late);
-  const { signal } = deadline;
+  try {
+    await use(node, model, random, who, all, deadline.signal);
+  } catch (error) {
+    if (!deadline.signal.aborted && isOfAnother(error))
+      throw new Error(`C4: told of the end of another's wait: ${String(error)}`, { cause: error });
+    throw error;
+  }
+}
+
+const overtime = "the reader's time is over";
+
+/** Somebody has left, or nobody waits any more: nothing that somebody who waits should ever hear. */
+function isOfAnother(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error.message === overtime || Failure.is(error, "cancelled")) return true;
+  return isOfAnother(error.cause);
+}
+
+async function use(
+  node: Node,
+  model: ModelBuild,
+  random: SeededRandom,
+  who: string,
+  all: boolean,
+  signal: AbortSignal,
+): Promise<void> {
   await using lease = await node.cache.acquire(model.build, who, signal);
   if (random.below(4) === 0) await lease.openAll(signal);
   if (all || random.below(4) > 0) await readDisk(lease, model, random, signal, all);
