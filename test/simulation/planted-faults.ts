@@ -115,13 +115,6 @@ const believing: readonly PlantedFault[] = [
     replace: 'if (sum.digest("hex") === entry.digest.slice(1)) {',
   },
   {
-    seenIn: "containerd/accelerated-container-image#213",
-    fault: "a body that is too short passes",
-    file: "src/cache/receive.ts",
-    find: "  if (bytes !== entry.bytes) {",
-    replace: "  if (bytes > entry.bytes) {",
-  },
-  {
     seenIn: "containerd/overlaybd#239, juicefs#5981",
     fault: "what has decayed in the cache never heals",
     file: "src/cache/chunk-file.ts",
@@ -146,8 +139,9 @@ const believing: readonly PlantedFault[] = [
     seenIn: "AgentENV#161",
     fault: "said to be present, and zeros after an eviction that was interrupted",
     file: "src/cache/shrink.ts",
-    find: '  await journal.append({ type: "dropped",',
-    replace: '  void journal.append({ type: "dropped",',
+    find: '  await journal.append({ type: "dropped", build: manifest.build, artifact, ranges });',
+    replace:
+      '  journal.append({ type: "dropped", build: manifest.build, artifact, ranges }).catch(() => {});',
   },
   {
     seenIn: "e2b-dev/infra, a header before its data",

@@ -12,7 +12,8 @@ import type { Node } from "./node.ts";
  */
 export async function read(node: Node, model: ModelBuild, random: SeededRandom, who: string, all = false) {
   const deadline = new AbortController();
-  const ms = all ? 600_000 : 50 + random.below(20_000);
+  const isPatient = !all && random.below(8) === 0;
+  const ms = isPatient ? patienceMs : all ? 600_000 : 50 + random.below(20_000);
   const late = () => deadline.abort(new Failure("unavailable", overtime));
   using _timer = node.clock.after(ms, late);
   try {
@@ -20,10 +21,14 @@ export async function read(node: Node, model: ModelBuild, random: SeededRandom, 
   } catch (error) {
     if (!deadline.signal.aborted && isOfAnother(error))
       throw new Error(`C4: told of the end of another's wait: ${String(error)}`, { cause: error });
+    if (isPatient && deadline.signal.aborted)
+      throw new Error(`C8: waited for ${patienceMs} ms`, { cause: error });
     throw error;
   }
 }
 
+/** Far longer than all flights take that a reader may wait for, with all that they try. */
+const patienceMs = 900_000;
 const overtime = "the reader's time is over";
 
 /** Somebody has left, or nobody waits any more: nothing that somebody who waits should ever hear. */
