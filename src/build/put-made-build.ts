@@ -24,7 +24,7 @@ export async function readMadeManifest(directory: string, build: string): Promis
 /**
  * Publishes a build that was made before, the manifest last. Called again after it broke off, it goes on with the
  * object that it broke off at. Its inputs must be there. Throws `not_found` when a build that it refers to is not
- * published (C26). /
+ * published (C26).
  */
 export async function putMadeBuild(
   bucket: Bucket,

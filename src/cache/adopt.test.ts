@@ -113,7 +113,7 @@ describe("an adopted build", () => {
       }
     }));
 
-  it("C18, C27: that a disk refuses, at any step, is a failure that leaves nothing and can be tried again", () =>
+  it("C18, C27: that a disk refuses, at whichever step, is a failure that leaves nothing behind", () =>
     CacheWorld.run(async (world) => {
       const parent = await world.publish();
       await using cache = await world.open();

@@ -140,4 +140,20 @@ describe("a build that nobody leases", () => {
       const { chunks, damaged } = await cache.operator.verify(published.build, never);
       assert.ok(chunks > 0 && damaged === 0);
     }));
+
+  it("C18: is looked at although the journal does not take when it was used last", () =>
+    CacheWorld.run(async (world) => {
+      const published = await world.publish({ chunks: 4 });
+      await using cache = await world.open();
+      {
+        await using lease = await cache.acquire(published.build, "sandbox i1", never);
+        await lease.open("rootfs", never);
+        await lease.image("rootfs").read(0, Buffer.alloc(1), never);
+      }
+      world.disk.plan = ({ operation, file }) =>
+        operation === "write" && /journal/.test(file) ? "ENOSPC" : undefined;
+      const { damaged } = await cache.operator.verify(published.build, never);
+      assert.equal(damaged, 0);
+      world.disk.plan = () => undefined;
+    }));
 });

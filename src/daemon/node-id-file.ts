@@ -6,7 +6,7 @@ import { isBuildId } from "../build/manifest.ts";
 
 /**
  * What this node is called in the bucket, made now if it has no name yet. It lies beside the store and not in it:
- * nodes that share a store are several. /
+ * nodes that share a store are several.
  */
 export async function readOrMakeNodeId(data: string): Promise<string> {
   const file = path.join(data, "node-id");

@@ -181,7 +181,7 @@ describe("peerSource", () => {
       assert.deepEqual(await own.read(1, 1), [1]);
     }));
 
-  it("C25: what is known of a peer grows old, and is asked anew before the first chunk", () => {
+  it("C25: what is known of a peer is of a former start after a while, and is asked anew first", () => {
     const peer = { leases: false };
     return beside(
       {

@@ -64,7 +64,7 @@ export interface Collection {
  * Removes from bucket and shelf what nothing leads to: builds that no name, no sandbox, no lease, no other build and
  * no other node needs, inputs that no build names, and what publishes that never ended have left. What is younger than
  * the grace time stays: a publish under way may need it. Throws, before anything is removed, when the bucket is
- * another store's, or when one thing that counts cannot be read. /
+ * another store's, or when one thing that counts cannot be read.
  */
 export async function collectGarbage(
   options: CollectorOptions,
@@ -165,7 +165,7 @@ interface Removed {
 
 /**
  * Each is looked at once more before it goes: somebody may need it by now, or be publishing it. With one that is
- * spared stays all that it refers to. /
+ * spared stays all that it refers to.
  */
 async function removeBuilds(
   options: CollectorOptions,

@@ -25,7 +25,7 @@ export interface Imported {
 /**
  * Makes a lost store again from its bucket: names and tags of templates and snapshots, and the builds that they lead
  * to. Into a store that lacks some of them, it brings those. Sandboxes that slept are known to nobody any more. Throws
- * `conflict`, and changes nothing, when this store holds something and is not the bucket's. /
+ * `conflict`, and changes nothing, when this store holds something and is not the bucket's.
  */
 export async function importTemplates(
   { bucket, store }: { readonly bucket: Bucket; readonly store: Store },

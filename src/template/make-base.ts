@@ -69,7 +69,7 @@ export type FinishOptions = Pick<
 
 /**
  * Publishes a build, proves it and gives it its name. It stays on this disk for the next time when that breaks off.
- * One that does not run is removed: the answer is undefined then, unless it was the last way. /
+ * One that does not run is removed: the answer is undefined then, unless it was the last way.
  */
 export async function finishTemplate(
   options: FinishOptions,

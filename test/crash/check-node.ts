@@ -47,7 +47,7 @@ async function checkObject(bucket: Bucket, key: string, { bytes, digest }: FileE
 
 /**
  * The next start: every sandbox that slept and every name has its build, byte for byte (C27), and what was not
- * published is by and by. `old` is what the first sandbox was made from. /
+ * published is by and by. `old` is what the first sandbox was made from.
  */
 export async function checkNode(place: Place, old: Buffer): Promise<void> {
   await using node = await CrashNode.open(place, realDisk);

@@ -3,7 +3,10 @@ import { CrashWorld } from "./crash-world.ts";
 
 /**
  * Kills a process that works as a node does before every step of its disk, one run for each, and checks the next
- * start.  node test/crash/run.ts            all steps node test/crash/run.ts 17 200     some of them /
+ * start.
+ *
+ *   node test/crash/run.ts            all steps
+ *   node test/crash/run.ts 17 200     some of them
  */
 await using world = await CrashWorld.make();
 const wanted = process.argv.slice(2).map(Number);

@@ -68,7 +68,7 @@ export async function recall(
   }
 }
 
-/** Makes a build on this node, as a pause does, keeps it on the shelf, and publishes it by and by. */
+/** Makes builds on this node, as pauses do, keeps them on the shelf, and publishes some of them by and by. */
 export async function make(
   scene: Scene,
   number: number,

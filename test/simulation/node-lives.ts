@@ -22,6 +22,10 @@ export class NodeLives {
    * knowing.
    */
   #hasDiskFailed = false;
+  /** The journal says that all ended in order: what is kept is believed by the next start. */
+  #isBelieved = true;
+  /** The bucket does well by this node, whatever it does to others. */
+  #isFine = false;
 
   constructor(scene: Scene, number: number) {
     this.#scene = scene;
@@ -94,6 +98,7 @@ export class NodeLives {
       this.#die(node, random.below(2) === 0);
       return true;
     }
+    this.#isBelieved = false;
     if (!this.#hasDiskFailed && random.below(3) === 0) await checkRestart(scene, node, this.disk);
     this.disk.faultRate = faultRate;
     const readers = Array.from({ length: scene.shape.readers }, (_, i) => this.#reader(node, i, random));
@@ -101,13 +106,43 @@ export class NodeLives {
     if (scene.shape.operator) others.push(operate(scene, node, random));
     if (scene.shape.makers) others.push(make(scene, this.#number, node, this.disk, random));
     await Promise.all([...readers, ...others]);
+    if (random.below(2) === 0) await this.#fineSpell(node, random);
     this.#note("ends in order");
+    this.#isBelieved = true;
     await node.close();
     return false;
   }
 
+  /** C2: whatever has failed before, what the bucket has can be had as soon as the weather is fine. */
+  async #fineSpell(node: Node, random: SeededRandom): Promise<void> {
+    const { library, watch } = this.#scene;
+    this.#isFine = true;
+    this.disk.faultRate = 0;
+    // What was said to be missing may be told for 5 s.
+    await node.clock.sleep(6_000, never);
+    const models = library.builds.filter(() => random.below(2) === 0);
+    for (const model of models) {
+      try {
+        await read(node, model, random, "a reader in fine weather", true);
+        this.#note(`has all of ${model.build.slice(0, 4)} in fine weather`);
+      } catch (error) {
+        if (node.isDead) return;
+        // What is made here and not published may leave no room for a whole memfile.
+        if (!Failure.is(error, "exhausted")) watch.violate(`C2: in fine weather ${String(error)}`);
+      }
+    }
+  }
+
   #node(random: SeededRandom, lies: boolean): Node {
-    const { network, watch, shape, library, weather } = this.#scene;
+    const { network, watch, shape, library } = this.#scene;
+    this.#isFine = false;
+    this.#isBelieved = true;
+    const [rate, isFine] = [() => this.#scene.weather.faultRate, () => this.#isFine];
+    const weather = {
+      get faultRate() {
+        return isFine() ? 0 : rate();
+      },
+    };
     const ports = Array.from({ length: shape.nodes }, (_, i) => 1000 + i);
     const outside = { library, weather, bucket: this.#scene };
     const place = { name: `node ${this.#number}`, port: 1000 + this.#number, ports, lies };
@@ -123,8 +158,8 @@ export class NodeLives {
     } catch (error) {
       this.#scene.watch.violations.push(error);
     }
-    if (!this.#scene.shape.disk || this.disk.random.below(6) > 0) return;
-    // What is in the bucket can be had again; what is not stays whole.
+    // After an orderly end what is kept is believed; what is in the bucket can be had again, and all else stays whole.
+    if (!this.#scene.shape.disk || this.#isBelieved || this.disk.random.below(6) > 0) return;
     const rotten = this.disk.rot(this.#scene.library.builds.map(({ build }) => build));
     if (rotten === undefined) return;
     this.#note(`finds ${rotten} changed`);

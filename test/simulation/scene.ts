@@ -1,7 +1,6 @@
 import type { Library, ModelBuild } from "./library.ts";
 import type { SimulatedTime } from "./simulated-clock.ts";
 import type { SimulatedNetwork } from "./simulated-network.ts";
-import type { Weather } from "./simulated-sources.ts";
 import type { Watch } from "./watch.ts";
 import type { WorldShape } from "./world-shape.ts";
 
@@ -21,7 +20,7 @@ export class Scene {
   readonly time: SimulatedTime;
   readonly network: SimulatedNetwork;
   readonly watch: Watch;
-  readonly weather: Weather = { faultRate: 0 };
+  readonly weather = { faultRate: 0 };
   readonly trace: string[] = [];
   readonly makings = new Map<string, Making>();
   readonly #published: Set<string>;

@@ -23,8 +23,8 @@ interface Listener {
 }
 
 /**
- * A network between nodes: bytes take their time, are cut off, stall, come changed, in another order or in part and do
- * not get through between nodes that are parted. HTTP runs over it as it is; TLS does not, so that what it would
+ * A network between nodes: bytes take their time, are cut off, stall, come changed, in another order or in part, and
+ * do not get through between nodes that are parted. HTTP runs over it as it is; TLS does not, so that what it would
  * notice is left to the promises.
  */
 export class SimulatedNetwork {

@@ -10,7 +10,7 @@ import type { RequestWatch } from "./watch.ts";
 /** How a source misbehaves; changed while a world goes on. */
 export interface Weather {
   /** Probability that a request goes wrong in some way. */
-  faultRate: number;
+  readonly faultRate: number;
 }
 
 /** What is in the bucket by now. */

@@ -87,6 +87,8 @@ export class World {
     for (const build of this.#scene.makings.keys())
       await this.#within(publish(this.#scene, all[0] ?? assert.fail(), build), "publishing");
     gone?.die(true);
+    // That it was missing may be remembered for 5 s where it was asked for (C2).
+    await this.#pause(6_000);
     for (const node of all) await this.#readAll(node, random);
     await this.#evictAll(all);
     if (gone === undefined) await this.#readTogether(all);
@@ -116,7 +118,7 @@ export class World {
   async #readTogether(nodes: readonly Node[]): Promise<void> {
     const { watch, known, seed } = this.#scene;
     // What each knows of the others is of former times by then.
-    await this.#within(new Promise<void>((resolve) => this.#time.after(15_000, resolve)), "a pause");
+    await this.#pause(15_000);
     watch.reads.clear();
     const model = known[0] ?? assert.fail();
     const reads = nodes.map((node, i) =>
@@ -132,6 +134,10 @@ export class World {
     for (const node of nodes)
       for (const { build } of this.#scene.known.toReversed())
         await this.#within(node.cache.evict(build), "an eviction");
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await this.#within(new Promise<void>((resolve) => this.#time.after(ms, resolve)), "a pause");
   }
 
   async #within<T>(work: Promise<T>, what: string): Promise<T> {
