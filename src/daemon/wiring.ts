@@ -5,6 +5,7 @@ import type { SandboxLogs } from "../api/ports.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
+import type { Tracer } from "../base/tracer.ts";
 import type { Bucket } from "../bucket/bucket.ts";
 import { openBucket } from "../bucket/open-bucket.ts";
 import { bucketObjects } from "../build/bucket-objects.ts";
@@ -51,6 +52,7 @@ export interface Ground {
   /** What the logger was told of single sandboxes. */
   readonly logs: SandboxLogs;
   readonly metrics: Metrics;
+  readonly tracer: Tracer;
 }
 
 /** Where builds are remembered, published and lent from. */
@@ -101,7 +103,7 @@ export async function wireBuilds(ground: Ground, ends: EndsInOrder, signal: Abor
 
 /** How a machine is made of a build: for sandboxes, and to prove a template. */
 export function wireLauncher(
-  { configuration, clock, random, logger, metrics: meter }: Ground,
+  { configuration, clock, random, logger, metrics: meter, tracer }: Ground,
   { cache: builds, exports }: Builds,
   { machines, tscKhz, accelerator, bounds }: Host,
   networks: Networks | undefined,
@@ -109,7 +111,7 @@ export function wireLauncher(
   const overlayDirectory = path.join(configuration.data, "overlays");
   return new MachineLauncher({
     ...{ builds, exports, host: machines, accelerator: accelerator.kind, tscKhz, overlayDirectory, bounds },
-    ...{ clock, random, logger, meter, stalledMsMax: configuration.stallSeconds * 1000 },
+    ...{ clock, random, logger, meter, tracer, stalledMsMax: configuration.stallSeconds * 1000 },
     ...(networks === undefined ? {} : { networks }),
   });
 }
@@ -166,7 +168,7 @@ export async function wireSandboxes(
     limits: { sandboxesMax, memoryBytesMax, startsMax: restoresMax, waitersMax: waitingMax, waitMsMax },
     poolMachinesMax: pool,
     ...(host.machines.root ? { uids: usersFor(data, "machines") } : {}),
-    ...{ clock, random, logger, meter },
+    ...{ clock, random, logger, meter, tracer: ground.tracer },
   });
   ends.hold("sandboxes", { [Symbol.asyncDispose]: () => sandboxes.close(running()) });
   await sandboxes.recall();

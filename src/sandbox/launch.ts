@@ -6,6 +6,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Meter } from "../base/meter.ts";
 import type { Random } from "../base/random.ts";
 import { Failure } from "../base/failure.ts";
+import type { Tracer } from "../base/tracer.ts";
 import { together } from "../base/together.ts";
 import type { DiskExports } from "../nbd/disk-exports.ts";
 import type { MachineGroup } from "../machine/control-groups.ts";
@@ -48,6 +49,7 @@ export interface LaunchOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly meter: Meter;
+  readonly tracer?: Tracer;
 }
 
 /** How long reads of its disk may keep a machine from stopping when it is told to. */
@@ -105,7 +107,7 @@ async function startHeld(
   held: AsyncDisposableStack,
   signal: AbortSignal,
 ): Promise<Started> {
-  const steps = new StepTimes(options.clock, options.meter);
+  const steps = new StepTimes(options.clock, options.meter, options.tracer);
   const ending: Ending = { leave: false };
   const { lease, network, processFiles } = await claim(order, options, { steps, ending, held }, signal);
   const given = { network: network?.link, processFiles, lease, steps, held };
