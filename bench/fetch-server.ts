@@ -6,5 +6,6 @@ store.objects.set("pack", {
   bytes: Buffer.alloc(Number(process.argv[2]), "pack"),
   etag: '"pack"',
   mark: undefined,
+  modifiedAt: 0,
 });
 process.on("message", () => process.send?.(store.url));

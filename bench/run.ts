@@ -4,7 +4,8 @@ import path from "node:path";
 
 // `npm run bench -- NAME [ARGUMENTS]` runs bench/NAME.ts. Its last line is one JSON object.
 const [name = "", ...rest] = process.argv.slice(2);
-const parts = /^(run|medians|bare-machine|raw-socket|nbd-.*|fetch-.*|fanout-.*)$/;
+const parts =
+  /^(run|medians|bare-machine|bench-node|floor|proportional-bytes|raw-socket|nbd-.*|fetch-.*|fanout-.*)$/;
 const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith(".ts"))
   .map((file) => path.basename(file, ".ts"))

@@ -42,7 +42,7 @@ const borrowed = new Map([["src/cli/demo.ts", "e2b"]]);
 const limits = { fileLines: 300, functionLines: 60, lineLength: 120 };
 
 /** The promises of docs/semantics.md that this cache keeps. */
-const promises = [...Array.from({ length: 25 }, (_, i) => `C${i + 1}`), "C28", "C29"];
+const promises = Array.from({ length: 29 }, (_, i) => `C${i + 1}`);
 
 const sources = readSourceTree();
 const texts = readTextFiles();
@@ -176,7 +176,7 @@ describe("A test", () => {
   it("begins with the promise that it proves, and every promise of the cache has one", () => {
     const proven = new Set<string>();
     for (const { file, title } of tests) {
-      if (!/^src\/(cache|peers|daemon|memory)\//.test(file)) continue;
+      if (!/^src\/(build|cache|memory|peers|sandbox|template|daemon)\//.test(file)) continue;
       for (const id of /^(C\d+(?:, C\d+)*):/.exec(title)?.[1]?.split(", ") ?? []) proven.add(id);
     }
     assertNone(promises.filter((id) => !proven.has(id)).map((id) => `${id} is proven by no test of src`));

@@ -1,10 +1,12 @@
 import { spawn } from "node:child_process";
 import path from "node:path";
+import { withCompileCache } from "./compile-cache.mjs";
 
 /** The environment in which the project's own tools, its Node first among them, are found before any others. */
 export function toolEnvironment(home) {
   const tools = path.join(home, "node_modules", ".bin");
-  return { ...process.env, PATH: `${tools}${path.delimiter}${process.env.PATH ?? ""}` };
+  const environment = withCompileCache(home, process.env);
+  return { ...environment, PATH: `${tools}${path.delimiter}${process.env.PATH ?? ""}` };
 }
 
 /**

@@ -51,14 +51,28 @@ describe("AgentChannel", () => {
 
   it("cuts the body of an answer short with an error when its signal aborts", async () => {
     const caller = new AbortController();
-    const headers = { "content-type": "application/connect+json" };
-    const message = Buffer.from(JSON.stringify({ process: { cmd: "/bin/sleep", args: ["60"] } }));
-    const body = Buffer.concat([Buffer.of(0, 0, 0, 0, message.length), message]);
-    const request = { method: "POST", path: "/process.Process/Start", headers, body };
-    const answer = await fixture.channel.request(request, caller.signal);
+    const answer = await fixture.channel.request(longCommand(), caller.signal);
     const reading = assert.rejects(buffer(answer.body), (error) => Failure.is(error, "cancelled"));
     caller.abort(new Failure("cancelled", "the caller left"));
     await reading;
+  });
+
+  it("cuts answers and tunnels short with an error when it is closed, and when its socket is", async () => {
+    const { port, server } = await echo();
+    for (const end of ["close", "die"] as const) {
+      await using other = await AgentFixture.start();
+      const { body } = await other.channel.request(longCommand(), patience());
+      const tunnel = await other.channel.connectPort(port, patience());
+      tunnel.write("half");
+      await once(tunnel, "data");
+      const code = end === "close" ? "cancelled" : "unavailable";
+      const cut = [body, tunnel].map((each) =>
+        assert.rejects(buffer(each), (error) => Failure.is(error, code)),
+      );
+      await (end === "close" ? other.channel.close() : other.agent[Symbol.asyncDispose]());
+      await Promise.all(cut);
+    }
+    server.close();
   });
 
   it("refuses an answer to a request that was told to end before it began", async () => {
@@ -105,3 +119,11 @@ describe("AgentChannel", () => {
     await assert.rejects(waiting, (error) => Failure.is(error, "unavailable"));
   });
 });
+
+/** A request whose answer goes on for a minute. */
+function longCommand() {
+  const message = Buffer.from(JSON.stringify({ process: { cmd: "/bin/sleep", args: ["60"] } }));
+  const body = Buffer.concat([Buffer.of(0, 0, 0, 0, message.length), message]);
+  const headers = { "content-type": "application/connect+json" };
+  return { method: "POST", path: "/process.Process/Start", headers, body };
+}

@@ -40,7 +40,7 @@ export class AgentChannel implements AsyncDisposable {
   /** Resolves when the channel has ended, for whatever reason. */
   readonly closed: Promise<void>;
   readonly #session: ClientHttp2Session;
-  #streams = 0;
+  readonly #streams = new Set<ClientHttp2Stream>();
   #reason: Failure | undefined;
 
   /** Resolves when the guest has answered. Repeats itself until then: the edges set the deadline. */
@@ -60,6 +60,8 @@ export class AgentChannel implements AsyncDisposable {
   }
 
   private constructor(socket: Socket, { logger, clock }: ChannelOptions) {
+    // Heard before the session hears it, which would let the answers under way end as if they were whole.
+    socket.once("close", () => this.#cut());
     const session = connectHttp2("http://agent", {
       createConnection: () => socket,
       maxSessionMemory: sessionMemoryMiB,
@@ -76,7 +78,7 @@ export class AgentChannel implements AsyncDisposable {
     });
     const watch = watchSession(session, {
       clock,
-      isAwaited: () => this.#streams > 0,
+      isAwaited: () => this.#streams.size > 0,
       onSilent: (reason) => this.destroy(reason),
     });
     session.on("close", () => {
@@ -112,6 +114,7 @@ export class AgentChannel implements AsyncDisposable {
 
   destroy(reason: Error): void {
     this.#reason ??= Failure.from(reason);
+    this.#cut();
     this.#session.destroy();
   }
 
@@ -120,16 +123,22 @@ export class AgentChannel implements AsyncDisposable {
   }
 
   #open(headers: Record<string, string | string[]>, endStream: boolean): ClientHttp2Stream {
-    if (!this.isOpen) {
-      throw this.#reason ?? new Failure("unavailable", "the channel to the guest has ended");
-    }
-    if (this.#streams >= streamsMax) {
+    if (!this.isOpen) throw this.#whyEnded();
+    if (this.#streams.size >= streamsMax) {
       throw new Failure("exhausted", `${streamsMax} requests to this guest are under way already`);
     }
     const stream = this.#session.request(headers, { endStream });
-    this.#streams += 1;
-    stream.once("close", () => (this.#streams -= 1));
+    this.#streams.add(stream);
+    stream.once("close", () => this.#streams.delete(stream));
     return stream;
+  }
+
+  #cut(): void {
+    for (const stream of [...this.#streams]) stream.destroy(this.#whyEnded());
+  }
+
+  #whyEnded(): Failure {
+    return this.#reason ?? new Failure("unavailable", "the channel to the guest has ended");
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
@@ -189,6 +189,24 @@ describe("/files", () => {
     }
     assert.equal((await ask({ source_paths: [destination] })).status, 400);
     assert.equal((await ask({ source_paths: [destination], destination, username: "who" })).status, 401);
+  });
+
+  it("reads what lies about its size, as the files of /proc and /sys do", async () => {
+    const files = ["/proc/version", "/proc/kallsyms", "/sys/kernel/fscaps"];
+    for (const path of files) {
+      const bytes = await readFile(path);
+      assert.ok(bytes.length !== (await stat(path)).size);
+      const { status, headers, body } = await agent.ask({ path: url(path) });
+      assert.deepEqual([status, body.equals(bytes)], [200, true], path);
+      assert.equal(headers["content-length"], bytes.length > 65_536 ? undefined : String(bytes.length));
+      const packed = await agent.ask({ path: url(path), headers: { "accept-encoding": "gzip" } });
+      assert.ok(gunzipSync(packed.body).equals(bytes), path);
+    }
+    for (const bytes of [65_535, 65_536, 65_537]) {
+      await writeFile(at("edge"), Buffer.alloc(bytes, "larder"));
+      const { headers, body } = await agent.ask({ path: url(at("edge")) });
+      assert.deepEqual([headers["content-length"], body.length], [String(bytes), bytes]);
+    }
   });
 
   it("says with a status what is wrong with a request", async () => {

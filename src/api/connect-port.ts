@@ -7,8 +7,11 @@ import { Failure } from "../base/failure.ts";
 import { hostName } from "./host-name.ts";
 import type { GuestChannel } from "./ports.ts";
 
-/** Pauses before each further attempt: a server that was started a moment ago is often not listening yet. */
-const retryPausesMs = [50, 150, 300, 500];
+/**
+ * Pauses before each further attempt: a server that was started a moment ago is often not listening yet, and in an
+ * emulated machine even a small one takes seconds.
+ */
+const retryPausesMs = [50, 150, 300, 500, 1_000, 1_000];
 
 export interface PortAddress {
   readonly port: number;

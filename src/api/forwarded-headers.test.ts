@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { agentHeaders, answerHeaders, endToEnd } from "./forwarded-headers.ts";
+import { agentHeaders, answerHeaders, endToEnd, portHeaders } from "./forwarded-headers.ts";
 
 describe("endToEnd", () => {
   it("headers of the connection stay behind, and those that Connection names", () => {
@@ -17,6 +17,16 @@ describe("endToEnd", () => {
       "2",
     ];
     assert.deepEqual(endToEnd(raw), ["Host", "a", "X-End", "2"]);
+  });
+});
+
+describe("portHeaders", () => {
+  it("a server reads Host with a capital, once and first, whoever asked and however", () => {
+    const asked = { raw: ["x-a", "1", "host", "h", "HOST", "i"], authority: "h", maskHost: undefined };
+    assert.deepEqual(portHeaders(asked), ["Host", "h", "x-a", "1"]);
+    assert.deepEqual(portHeaders({ ...asked, maskHost: "m:80" }), ["Host", "m:80", "x-a", "1"]);
+    const overH2 = { ...asked, raw: [":authority", "h", "x-a", "1"] };
+    assert.deepEqual(portHeaders(overH2), ["Host", "h", "x-a", "1"]);
   });
 });
 

@@ -46,18 +46,15 @@ export interface PortHead {
 
 /** The headers for a server in a guest, which speaks HTTP/1: as they came, but for the host and for our token. */
 export function portHeaders({ raw, authority, maskHost }: PortHead): string[] {
-  const host = maskHost ?? authority ?? "";
   const cookies: string[] = [];
-  const passed: string[] = [];
-  let hostPassed = false;
+  // With a capital, whoever asked: E2B writes it so, and there are those who search for it.
+  const passed = ["Host", maskHost ?? authority ?? ""];
   for (const [name, value] of pairs(endToEnd(raw))) {
     const key = name.toLowerCase();
-    if (key === trafficTokenHeader || (key === "host" && hostPassed)) continue;
-    hostPassed ||= key === "host";
+    if (key === trafficTokenHeader || key === "host") continue;
     if (key === "cookie") cookies.push(value);
-    else passed.push(name, key === "host" ? host : value);
+    else passed.push(name, value);
   }
-  if (!hostPassed) passed.unshift("Host", host);
   // HTTP/2 may send its cookies one by one; of HTTP/1's header there is one (RFC 9113, 8.2.3).
   if (cookies.length > 0) passed.push("Cookie", cookies.join("; "));
   return passed;

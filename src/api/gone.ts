@@ -33,8 +33,7 @@ const secured = "Sandbox is secured with traffic access token.";
 
 /** Answers a program with JSON, and a person with a page. */
 export function answerRefusal(request: ClientRequest, response: ClientResponse, refusal: Refusal): void {
-  const { accept = "" } = request.headers;
-  if (accept.includes("text/html")) answer(response, refusal.code, "text/html", pageOf(refusal));
+  if (isPerson(request)) answer(response, refusal.code, "text/html", pageOf(refusal));
   else answer(response, refusal.code, "application/json", JSON.stringify(refusal));
 }
 
@@ -64,12 +63,18 @@ function answer(
   response.end(text);
 }
 
+/** Who says what is wanted is taken at that word; else a browser is told by its name, as E2B does. */
+function isPerson({ headers: { accept = "", "user-agent": agent = "" } }: ClientRequest): boolean {
+  return accept.includes("text/html") || (/^mozilla/i.test(agent) && !accept.includes("json"));
+}
+
 /** Nothing of it was chosen by a client: an id is letters and digits. */
-function pageOf({ message, sandboxId, port }: Refusal): string {
+function pageOf({ code, message, sandboxId, port }: Refusal): string {
   const where = port === undefined ? sandboxId : `${sandboxId}, port ${port}`;
+  const title = port !== undefined ? "Closed Port Error" : code === 502 ? "Sandbox Not Found" : message;
   return `<!doctype html>
 <meta charset="utf-8">
-<title>${message}</title>
+<title>${title}</title>
 <h1>${message}</h1>
 <p>Sandbox ${where}</p>
 `;

@@ -7,6 +7,9 @@ const httpsPortsMax = 64;
 const agentPortTaken = `port ${agentPort} is the agent's`;
 const noRules = "rules for outgoing traffic are not supported yet";
 
+/** A rule that lets nothing out says what `allow_internet_access: false` says. */
+export const everything = "0.0.0.0/0";
+
 /** A host with or without a port, in which `${PORT}` may stand for the port that is asked for. */
 const hostMask = z
   .string()
@@ -21,9 +24,10 @@ export const egressFields = {
   egressProxy: notYet("an egress proxy is"),
 };
 
-/** The field `network` of a create: what concerns traffic to a sandbox is honoured, its own traffic is not ruled. */
+/** The field `network` of a create: traffic to a sandbox is ruled; its own passes as a whole or not at all. */
 export const networkFields = z.strictObject({
   ...egressFields,
+  denyOut: only(z.array(z.string()), (list) => isEmpty(list) || list.includes(everything), noRules),
   allowPublicTraffic: z.boolean().nullish(),
   maskRequestHost: hostMask.nullish(),
   httpsPorts: z
@@ -32,6 +36,10 @@ export const networkFields = z.strictObject({
     .refine((ports) => !ports.includes(agentPort), agentPortTaken)
     .nullish(),
 });
+
+export function deniesInternet({ denyOut }: Partial<z.output<typeof networkFields>>): boolean {
+  return denyOut?.includes(everything) ?? false;
+}
 
 export function ingressOf({
   allowPublicTraffic,

@@ -16,6 +16,10 @@ describe("the operator's routes", () => {
     assert.ok(api.pinned.has(build));
     assert.deepEqual((await api.call("POST", "/larder/cache/unpin", { build })).body, { pinned: false });
     assert.ok(!api.pinned.has(build));
+    api.collection = { freedBytes: { bucket: 5, shelf: 0 } };
+    const collected = await api.call("POST", "/larder/templates/gc", { dryRun: true });
+    assert.deepEqual(collected.body, { ...api.collection, dryRun: true });
+    assert.equal((await api.call("POST", "/larder/templates/gc", { graceMs: 1000 })).status, 400);
     assert.equal((await api.call("POST", "/larder/cache/pin", { build: "no uuid" })).status, 400);
     assert.equal((await api.call("GET", "/larder/report", undefined, { "x-api-key": "" })).status, 401);
   });

@@ -1,9 +1,12 @@
 import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
 import { z } from "zod";
+import { graceMsDefault, graceMsMin } from "../build/grace.ts";
 import { clientSignal } from "./client-signal.ts";
 import { errorBody } from "./error-answers.ts";
 import { noFields } from "./fields.ts";
 import type { Admin, Inspect } from "./ports.ts";
+
+type App = Parameters<FastifyPluginCallbackZod>[0];
 
 /** What the operator may see and do; the protocol knows nothing of it, so it has a path of its own. */
 export const operatorRoutes: FastifyPluginCallbackZod<{ inspect: Inspect; admin: Admin }> = (
@@ -55,5 +58,20 @@ export const operatorRoutes: FastifyPluginCallbackZod<{ inspect: Inspect; admin:
     await admin.unpin(request.body.build);
     return reply.send({ pinned: false });
   });
+  garbageRoute(app, admin);
   done();
 };
+
+const wish = z.strictObject({
+  dryRun: z.boolean().default(false),
+  graceMs: z.int().min(graceMsMin).default(graceMsDefault),
+  lostNodes: z.array(z.uuid()).max(100).default([]),
+});
+
+function garbageRoute(app: App, admin: Pick<Admin, "collectGarbage">): void {
+  const response = { 200: z.looseObject({}), default: errorBody };
+  const collected = { tags: ["operator"], body: wish, response };
+  app.post("/larder/templates/gc", { schema: collected }, async (request, reply) =>
+    reply.send({ ...(await admin.collectGarbage(request.body, clientSignal(reply.raw))) }),
+  );
+}

@@ -2,6 +2,7 @@ import type { Readable, Duplex } from "node:stream";
 import type { CreateRequest } from "../sandbox/create-request.ts";
 import type { ForkOutcome, SnapshotView } from "../sandbox/snapshots.ts";
 import type { SnapshotFilter } from "../store/snapshot-records.ts";
+import type { CollectionWish } from "../template/collect-garbage.ts";
 import type { SandboxView } from "../sandbox/sandbox-view.ts";
 import type { Ingress } from "../sandbox/ingress.ts";
 import type { Connected } from "../sandbox/outcomes.ts";
@@ -141,6 +142,8 @@ export interface Admin {
   verify(build: string, signal: AbortSignal): Promise<{ readonly chunks: number; readonly damaged: number }>;
   pin(build: string): Promise<void>;
   unpin(build: string): Promise<void>;
+  /** Removes from bucket and shelf what nothing leads to; resolves with what that was, as plain JSON. */
+  collectGarbage(wish: CollectionWish, signal: AbortSignal): Promise<object>;
 }
 
 /** The page at `/metrics`. */

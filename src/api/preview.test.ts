@@ -7,7 +7,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { PassThrough } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
 import { describe, it } from "node:test";
-import { settled } from "../base/testing/virtual-clock.ts";
+import { settled, VirtualClock } from "../base/testing/virtual-clock.ts";
 import { apiWith, exchange, GuestServer } from "./testing/guest-server.ts";
 import { H2Client } from "./testing/h2-client.ts";
 import type { TestApi } from "./testing/test-api.ts";
@@ -237,12 +237,31 @@ describe("the preview of a guest's port", () => {
   });
 
   it("tells people in browsers on a page what it tells programs in JSON", async () => {
+    const clock = new VirtualClock();
     await using guest = await GuestServer.listen((_request, response) => void response.end());
-    await using api = await apiWith(guest);
-    const headers = { "e2b-sandbox-id": "inone", accept: "text/html,*/*", ...port3000 };
-    const answer = await exchange(api, { path: "/", headers });
-    assert.deepEqual([answer.statusCode, answer.headers["content-type"]], [502, "text/html; charset=utf-8"]);
-    assert.match(await text(answer), /<h1>The sandbox was not found<\/h1>/);
+    await using api = await apiWith(guest, clock);
+    const ask = async (id: string, headers: Record<string, string>) => {
+      const answer = await exchange(api, {
+        path: "/",
+        headers: { "e2b-sandbox-id": id, ...port3000, ...headers },
+      });
+      return [answer.statusCode, answer.headers["content-type"], await text(answer)] as const;
+    };
+    const agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/91.0.4472.124 Safari/537.36";
+    for (const headers of [{ accept: "text/html,*/*" }, { "user-agent": agent, accept: "*/*" }]) {
+      const [status, type, page] = await ask("inone", headers);
+      assert.deepEqual([status, type], [502, "text/html; charset=utf-8"]);
+      assert.match(page, /<title>Sandbox Not Found<\/title>\n<h1>The sandbox was not found<\/h1>/);
+    }
+    const asked = ask("i0001", { "user-agent": agent });
+    while (api.channel.attempts < 7) {
+      await settled();
+      await clock.advance(100);
+    }
+    const [, , closed] = await asked;
+    assert.match(closed, /<title>Closed Port Error<\/title>[^]*Sandbox i0001, port 3000/);
+    const [, type] = await ask("inone", { "user-agent": agent, accept: "application/json" });
+    assert.equal(type, "application/json; charset=utf-8");
   });
 });
 

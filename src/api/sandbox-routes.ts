@@ -10,7 +10,7 @@ import { sandboxIdOf } from "./destination.ts";
 import { errorBody } from "./error-answers.ts";
 import { noFields } from "./fields.ts";
 import { lifecycleOf } from "./lifecycle.ts";
-import { ingressOf } from "./network-fields.ts";
+import { deniesInternet, ingressOf } from "./network-fields.ts";
 import type { SandboxService } from "./ports.ts";
 import type { CreateRequest } from "../sandbox/create-request.ts";
 import type { Connected } from "../sandbox/outcomes.ts";
@@ -101,7 +101,7 @@ async function create(
     metadata: body.metadata ?? {},
     envs: body.envVars ?? {},
     secure: body.secure,
-    allowInternet: body.allow_internet_access ?? true,
+    allowInternet: (body.allow_internet_access ?? true) && !deniesInternet(body.network ?? {}),
     lifecycle: lifecycleOf(body),
     ingress: ingressOf(body.network ?? {}),
   };

@@ -154,7 +154,7 @@ describe("traffic to a port in a sandbox", () => {
     assert.ok(raw.includes("X-Custom-Name"));
   });
 
-  it("a server that is not listening yet is tried again for about a second", async () => {
+  it("a server that is not listening yet is tried again for three seconds", async () => {
     const clock = new VirtualClock();
     await using guest = await GuestServer.listen((_request, response) => void response.end("up"));
     await using api = await apiWith(guest, clock);
@@ -166,12 +166,12 @@ describe("traffic to a port in a sandbox", () => {
     assert.equal(await text(await answer), "up");
   });
 
-  it("a port that stays closed is answered with what clients compare, after five attempts", async () => {
+  it("a port that stays closed is answered with what clients compare, after seven attempts", async () => {
     const clock = new VirtualClock();
     await using guest = await GuestServer.listen((_request, response) => void response.end());
     await using api = await apiWith(guest, clock);
     const asked = exchange(api, { path: "/", headers: { "e2b-sandbox-port": "3000" } });
-    while (api.channel.attempts < 5) await advance(clock, 100);
+    while (api.channel.attempts < 7) await advance(clock, 100);
     const answered = await asked;
     assert.equal(answered.statusCode, 502);
     const message = "The sandbox is running but port is not open";
@@ -181,7 +181,7 @@ describe("traffic to a port in a sandbox", () => {
       port: 3000,
       code: 502,
     });
-    assert.equal(api.channel.attempts, 5);
+    assert.equal(api.channel.attempts, 7);
   });
 
   it("nothing is left of an exchange, whether it ended or was cut", async () => {

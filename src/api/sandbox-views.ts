@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { everything } from "./network-fields.ts";
 import type { SandboxView } from "../sandbox/sandbox-view.ts";
 
 /**
@@ -24,6 +25,7 @@ const network = z.object({
   allowPublicTraffic: z.boolean(),
   maskRequestHost: z.string().optional(),
   httpsPorts: z.array(z.int()).optional(),
+  denyOut: z.array(z.string()).optional(),
 });
 
 export const listedSandbox = z.object({
@@ -83,16 +85,18 @@ export function toDetail(view: SandboxView, domain: string | undefined): z.input
     ...toListed(view),
     ...secrets(view, domain),
     allowInternetAccess: view.allowInternet,
-    network: toNetwork(view.ingress),
+    network: toNetwork(view),
     lifecycle: { autoResume: view.lifecycle.autoResume, onTimeout: view.lifecycle.onTimeout },
   };
 }
 
-function toNetwork({ public: open, maskHost, httpsPorts }: SandboxView["ingress"]): z.input<typeof network> {
+function toNetwork({ ingress, allowInternet }: SandboxView): z.input<typeof network> {
+  const { public: open, maskHost, httpsPorts } = ingress;
   return {
     allowPublicTraffic: open,
     ...(maskHost === undefined ? {} : { maskRequestHost: maskHost }),
     ...(httpsPorts.length === 0 ? {} : { httpsPorts: [...httpsPorts] }),
+    ...(allowInternet ? {} : { denyOut: [everything] }),
   };
 }
 

@@ -106,6 +106,21 @@ for (const [version, { Sandbox, Template, SandboxNotFoundError, RateLimitError }
       assert.equal((await api.call("POST", "/sandboxes/i9999/fork", {})).status, 404);
     });
 
+    it("may deny a sandbox everything by a rule", async () => {
+      await using api = await TestApi.start();
+      const denyOut = ["0.0.0.0/0"];
+      const sandbox = await Sandbox.create({
+        ...options(api),
+        network: { denyOut },
+        allowInternetAccess: true,
+      });
+      assert.equal(api.sandboxes.asked[0]?.allowInternet, false);
+      const info = await sandbox.getInfo();
+      assert.deepEqual([info.allowInternetAccess, info.network?.denyOut], [false, denyOut]);
+      const one = Sandbox.create({ ...options(api), network: { denyOut: ["8.8.8.8"] } });
+      await assert.rejects(one, /field 'network\.denyOut'/);
+    });
+
     it("is told in words what is not supported, and when the node is full", async () => {
       await using api = await TestApi.start();
       const network = { allowOut: ["1.1.1.1"] };

@@ -6,6 +6,12 @@ export interface ObjectInfo {
   readonly etag: string;
 }
 
+/** An object as a list shows it. */
+export interface ListedObject extends ObjectInfo {
+  /** When it was put, in milliseconds since the epoch, by the store's clock. */
+  readonly modifiedAt: number;
+}
+
 /** A stretch of an object, in bytes. */
 export interface ByteRange {
   readonly offset: number;
@@ -31,7 +37,7 @@ export interface ListOptions {
 }
 
 export interface ObjectPage {
-  readonly objects: readonly ObjectInfo[];
+  readonly objects: readonly ListedObject[];
   /** Present when there are more: the `after` of the next page. */
   readonly next?: string;
 }

@@ -9,6 +9,7 @@ import {
   type ByteRange,
   type ListOptions,
   listLimitMax,
+  type ListedObject,
   type ObjectInfo,
   type ObjectPage,
   type PutFile,
@@ -47,13 +48,17 @@ export class DirectoryBucket implements Bucket {
   }
 
   async head(key: string, signal: AbortSignal): Promise<ObjectInfo> {
+    return infoOf(key, await this.#look(key, signal));
+  }
+
+  async #look(key: string, signal: AbortSignal): Promise<Stats> {
     signal.throwIfAborted();
     const found = await abortable(lstat(this.#pathOf(key)), signal).catch((error: unknown) => {
       signal.throwIfAborted();
       throw directoryFailure(error, key);
     });
     if (!found.isFile()) throw new Failure("not_found", `the bucket holds no ${key}`);
-    return infoOf(key, found);
+    return found;
   }
 
   async *read(key: string, range: ByteRange | undefined, signal: AbortSignal): AsyncIterable<Uint8Array> {
@@ -103,17 +108,17 @@ export class DirectoryBucket implements Bucket {
     const limit = Math.min(options.limit ?? listLimitMax, listLimitMax);
     assert.ok(limit >= 1, "a page has room for an object");
     signal.throwIfAborted();
-    const objects: ObjectInfo[] = [];
+    const objects: ListedObject[] = [];
     const walk = walkKeys(this.#root, { prefix, after: options.after ?? "", except: uploadsName }, signal);
     try {
       for await (const key of walk) {
         const next = objects.at(-1)?.key;
         if (objects.length === limit && next !== undefined) return { objects, next };
-        const info = await this.head(key, signal).catch((error: unknown) => {
+        const found = await this.#look(key, signal).catch((error: unknown) => {
           if (Failure.is(error, "not_found")) return undefined; // deleted since it was listed
           throw error;
         });
-        if (info !== undefined) objects.push(info);
+        if (found !== undefined) objects.push({ ...infoOf(key, found), modifiedAt: found.mtimeMs });
       }
     } catch (error) {
       signal.throwIfAborted();

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
 import {
   type Bucket,
@@ -22,6 +23,12 @@ const pieceBytes = 64 * 1024;
 export class MemoryBucket implements Bucket {
   readonly name = "memory:";
   readonly #objects = new Map<string, Buffer>();
+  readonly #modifiedAt = new Map<string, number>();
+  readonly #clock: Pick<Clock, "now">;
+
+  constructor(clock: Pick<Clock, "now"> = systemClock) {
+    this.#clock = clock;
+  }
 
   async head(key: string, signal: AbortSignal): Promise<ObjectInfo> {
     signal.throwIfAborted();
@@ -49,6 +56,7 @@ export class MemoryBucket implements Bucket {
       throw new Failure("conflict", `${key} exists already`);
     }
     this.#objects.set(key, bytes);
+    this.#modifiedAt.set(key, this.#clock.now());
     return infoOf(key, bytes);
   }
 
@@ -62,7 +70,10 @@ export class MemoryBucket implements Bucket {
       (key) => key.startsWith(prefix) && (after === undefined || key > after),
     );
     const page = keys.sort().slice(0, limit);
-    const objects = page.map((key) => infoOf(key, this.#get(key)));
+    const objects = page.map((key) => ({
+      ...infoOf(key, this.#get(key)),
+      modifiedAt: this.#modifiedAt.get(key) ?? 0,
+    }));
     const next = page.at(-1);
     return keys.length > limit && next !== undefined ? { objects, next } : { objects };
   }

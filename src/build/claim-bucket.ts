@@ -2,6 +2,7 @@ import { z } from "zod";
 import { Failure } from "../base/failure.ts";
 import type { Bucket } from "../bucket/bucket.ts";
 import { storeKey } from "./object-keys.ts";
+import { readSmall } from "./read-small.ts";
 
 /** Version of the layout of a bucket as a whole. */
 const bucketVersion = 1;
@@ -25,8 +26,18 @@ export async function claimBucket(bucket: Bucket, store: string, signal: AbortSi
   }
 }
 
-async function checkOwner(bucket: Bucket, store: string, signal: AbortSignal): Promise<void> {
-  const text = await readText(bucket, signal);
+/** Throws `conflict` unless the bucket is this store's. Writes nothing. */
+export async function checkOwner(bucket: Bucket, store: string, signal: AbortSignal): Promise<void> {
+  const owner = await ownerOf(bucket, signal);
+  if (owner !== store) {
+    const remedy = "if that one is lost, 'larder template import' makes this one take its place";
+    throw new Failure("conflict", `${bucket.name} belongs to another store, ${owner}; ${remedy}`);
+  }
+}
+
+/** The id of the store that a bucket belongs to. Throws `not_found` when it belongs to none. */
+export async function ownerOf(bucket: Bucket, signal: AbortSignal): Promise<string> {
+  const text = String(await readSmall(bucket, storeKey, ownerBytesMax, signal));
   const { data } = owner.safeParse(parse(text));
   if (data === undefined)
     throw new Failure("corrupt", `${storeKey} in ${bucket.name} does not say whose bucket it is`);
@@ -36,20 +47,7 @@ async function checkOwner(bucket: Bucket, store: string, signal: AbortSignal): P
       `${bucket.name} has format version ${data.formatVersion}; this program reads up to ${bucketVersion}`,
     );
   }
-  if (data.store !== store) {
-    throw new Failure("conflict", `${bucket.name} belongs to another store, ${data.store}`);
-  }
-}
-
-async function readText(bucket: Bucket, signal: AbortSignal): Promise<string> {
-  const pieces: Buffer[] = [];
-  let bytes = 0;
-  for await (const piece of bucket.read(storeKey, undefined, signal)) {
-    bytes += piece.length;
-    if (bytes > ownerBytesMax) return "";
-    pieces.push(Buffer.from(piece));
-  }
-  return Buffer.concat(pieces).toString();
+  return data.store;
 }
 
 function parse(text: string): unknown {

@@ -21,7 +21,7 @@ export interface BuildParts {
   readonly snapfile?: string;
   readonly metafile: Buffer;
   readonly shape?: MachineShape;
-  /** In the bucket already. */
+  /** In the bucket before the build is published. */
   readonly inputs: readonly BuildInput[];
 }
 
@@ -30,6 +30,7 @@ export interface MakeBuildOptions extends BuildParts {
   readonly createdAt: string;
   /** Gets packs, indexes, files and manifest; the parts may lie there too. */
   readonly directory: string;
+  readonly onProgress?: (what: string, fraction: number) => void;
 }
 
 export interface MadeBuild {
@@ -83,14 +84,16 @@ export async function makeBuild(options: MakeBuildOptions, signal: AbortSignal):
 }
 
 async function packAll(
-  { build, images, directory }: MakeBuildOptions,
+  { build, images, directory, onProgress }: MakeBuildOptions,
   artifacts: readonly ImageArtifact[],
   signal: AbortSignal,
 ) {
   const layers = [];
   for (const artifact of artifacts) {
     const image = images[artifact];
-    if (image !== undefined) layers.push(await packLayer({ build, artifact, image, directory }, signal));
+    if (image === undefined) continue;
+    const progress = (fraction: number) => onProgress?.(artifact, fraction);
+    layers.push(await packLayer({ build, artifact, image, directory, onProgress: progress }, signal));
   }
   return layers;
 }

@@ -12,7 +12,8 @@ export const manifestBytesMax = 256 * 1024;
 const fileBytesMax = 2 ** 30;
 const { deviceBytesMax, indexBytesMax, buildsMax } = indexLimits;
 
-const uuid = z.string().regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/);
+/** The name of a build: a UUID in lower case. */
+export const buildId = z.string().regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/);
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
 const size = z.int().min(0).max(deviceBytesMax);
 const blocks = size.refine((bytes) => bytes % blockBytes === 0, `is no multiple of ${blockBytes}`);
@@ -31,7 +32,7 @@ const imageEntry = z
   .refine((image) => image.packBytes <= image.storageBytes, "has a pack larger than what it holds");
 
 /** What a host must match to run the memory of a build. */
-const machineShape = z.strictObject({
+export const machineShape = z.strictObject({
   vmm: z.string().max(100),
   vmmVersion: z.string().max(100),
   machineType: z.string().max(100),
@@ -45,12 +46,12 @@ const machineShape = z.strictObject({
 
 const inputName = z.enum(["agent-disk", "kernel", "initrd"]);
 
-const ancestor = z.strictObject({ build: uuid, artifact: z.enum(imageArtifacts), index: indexEntry });
+const ancestor = z.strictObject({ build: buildId, artifact: z.enum(imageArtifacts), index: indexEntry });
 const input = z.strictObject({ name: inputName, digest, bytes: size });
 
 const manifest = z.strictObject({
   formatVersion: z.literal(manifestVersion),
-  build: uuid,
+  build: buildId,
   createdAt: z.iso.datetime(),
   /** Every other build that an index of this one refers to. */
   ancestors: z
@@ -80,7 +81,7 @@ export type Manifest = z.infer<typeof manifest>;
 
 /** True for the name of a build: a UUID in lower case. */
 export function isBuildId(text: string): boolean {
-  return uuid.safeParse(text).success;
+  return buildId.safeParse(text).success;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import path from "node:path";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
 import type { Bucket } from "../bucket/bucket.ts";
 import { imageArtifacts } from "./artifact.ts";
@@ -38,6 +39,7 @@ export interface PublishOptions {
   /** Where packs are written before they are put; on a disk with room for them. */
   readonly scratch: string;
   readonly onProgress?: (what: string, fraction: number) => void;
+  readonly clock?: Pick<Clock, "now">;
 }
 
 /**
@@ -79,10 +81,10 @@ async function putArtifacts(
   scratch: string,
   signal: AbortSignal,
 ): Promise<Manifest> {
-  const { bucket, build, artifacts, createdAt, shape, onProgress } = options;
+  const { bucket, build, artifacts, createdAt, shape, onProgress, clock = systemClock } = options;
   const inputs: BuildInput[] = [];
   for (const { name, path } of options.inputs)
-    inputs.push({ name, ...(await putBlob(bucket, path, signal)) });
+    inputs.push({ name, ...(await putBlob(bucket, path, clock, signal)) });
   const images: { rootfs?: ImageEntry; memfile?: ImageEntry } = {};
   const ancestors: Ancestor[] = [];
   for (const artifact of imageArtifacts) {

@@ -1,5 +1,6 @@
-import { readFile, stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import path from "node:path";
+import type { Clock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
 import type { Bucket } from "../bucket/bucket.ts";
 import { fileArtifacts, imageArtifacts } from "./artifact.ts";
@@ -8,6 +9,7 @@ import { madeManifestName } from "./make-build.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 import { fileKey, indexKey, manifestKey, packKey } from "./object-keys.ts";
 import { indexPath, packPath } from "./pack-layer.ts";
+import { putOnce } from "./put-once.ts";
 
 /** The manifest of a build that was made in `directory`; undefined when it was not finished. */
 export async function readMadeManifest(directory: string, build: string): Promise<Manifest | undefined> {
@@ -20,13 +22,15 @@ export async function readMadeManifest(directory: string, build: string): Promis
 }
 
 /**
- * Publishes a build that was made before, the manifest last. May be called again after it broke off, wherever that
- * was. Throws `not_found` when a build that it refers to is not published (C26).
+ * Publishes a build that was made before, the manifest last. Called again after it broke off, it goes on with the
+ * object that it broke off at. Its inputs must be there. Throws `not_found` when a build that it refers to is not
+ * published (C26).
  */
 export async function putMadeBuild(
   bucket: Bucket,
   directory: string,
   manifest: Manifest,
+  clock: Pick<Clock, "now">,
   signal: AbortSignal,
 ): Promise<void> {
   const { build, ancestors } = manifest;
@@ -35,15 +39,7 @@ export async function putMadeBuild(
     if (await isPublished(bucket, ancestor, signal)) continue;
     throw new Failure("not_found", `build ${build} is to be published before its parent ${ancestor}`);
   }
-  for (const artifact of imageArtifacts) {
-    if (manifest[artifact] === undefined) continue;
-    await putFile(bucket, packKey(build, artifact), packPath(directory, artifact), signal);
-    await putFile(bucket, indexKey(build, artifact), indexPath(directory, artifact), signal);
-  }
-  for (const artifact of fileArtifacts) {
-    if (manifest[artifact] === undefined) continue;
-    await putFile(bucket, fileKey(build, artifact), path.join(directory, artifact), signal);
-  }
+  for (const object of objectsOf(directory, manifest)) await putOnce(bucket, object, clock, signal);
   const bytes = await readFile(path.join(directory, madeManifestName));
   try {
     await bucket.put(manifestKey(build), bytes, { ifNoneMatch: "*" }, signal);
@@ -53,7 +49,16 @@ export async function putMadeBuild(
   }
 }
 
-async function putFile(bucket: Bucket, key: string, file: string, signal: AbortSignal): Promise<void> {
-  const { size: bytes } = await stat(file);
-  await bucket.put(key, { path: file, bytes }, {}, signal);
+/** What is put before the manifest: each key, and the file that it gets. */
+function objectsOf(directory: string, manifest: Manifest): { readonly key: string; readonly file: string }[] {
+  const { build } = manifest;
+  const images = imageArtifacts.filter((artifact) => manifest[artifact] !== undefined);
+  const files = fileArtifacts.filter((artifact) => manifest[artifact] !== undefined);
+  return [
+    ...images.flatMap((artifact) => [
+      { key: packKey(build, artifact), file: packPath(directory, artifact) },
+      { key: indexKey(build, artifact), file: indexPath(directory, artifact) },
+    ]),
+    ...files.map((artifact) => ({ key: fileKey(build, artifact), file: path.join(directory, artifact) })),
+  ];
 }

@@ -8,6 +8,10 @@ import { IndexBook } from "./index-book.ts";
 import { encodeManifest, parseManifest } from "./manifest.ts";
 import { packKey } from "./object-keys.ts";
 import { MemoryMeter } from "../base/testing/memory-meter.ts";
+import { encodeNeeds, parseNeeds } from "./node-needs.ts";
+import { seal } from "./sealed-json.ts";
+import { encodeCard, parseCard } from "./template-card.ts";
+import { registerSampleV1 } from "./testing/register-sample-v1.ts";
 import { sampleV1 } from "./testing/sample-v1.ts";
 import { verified } from "./verified.ts";
 
@@ -37,6 +41,22 @@ describe("a stored sample of version 1", () => {
       { offset: 2 * chunkBytes, length: 8192, build, storageOffset: chunkBytes },
     ]);
     assert.ok(index.encode().equals(bytes));
+  });
+
+  it("is read: a template's card and a node's needs, written as they were, and refused when a bit is flipped", () => {
+    const { card, needs, node, build: led } = registerSampleV1;
+    const { formatVersion: _version, node: by, ...named } = parseCard(Buffer.from(card), "card");
+    assert.deepEqual([by, named.template.name, named.builds[0]?.id], [node, "base", led]);
+    assert.equal(String(encodeCard(named, node)), card);
+    const needed = parseNeeds(Buffer.from(needs), "needs");
+    assert.deepEqual(needed.builds, [led]);
+    assert.equal(String(encodeNeeds(needed)), needs);
+    const flipped = (text: string) => Buffer.from(text.replace("0b5e", "0b5f"));
+    assert.throws(() => parseCard(flipped(card), "card"), { code: "corrupt" });
+    assert.throws(() => parseNeeds(flipped(needs), "needs"), { code: "corrupt" });
+    const newer = seal({ formatVersion: 2, builds: "elsewhere" });
+    assert.throws(() => parseCard(newer, "card"), { code: "invalid" });
+    assert.throws(() => parseNeeds(newer, "needs"), { code: "invalid" });
   });
 
   it("is read: the pack", async () => {

@@ -113,6 +113,35 @@ describe("an adopted build", () => {
       }
     }));
 
+  it("C18, C27: that a disk refuses, at whichever step, is a failure that leaves nothing behind", () =>
+    CacheWorld.run(async (world) => {
+      const parent = await world.publish();
+      await using cache = await world.open();
+      await using lease = await cache.acquire(parent.build, "test", never);
+      const made = await childOf(lease, { rootfs: disk, memfile: memory });
+      const { build } = made.manifest;
+      const { kept } = cache.inspect().bytes;
+      for (let refused = 0; ; refused++) {
+        let steps = 0;
+        world.disk.plan = () => (steps++ === refused ? "EIO" : undefined);
+        const adopted = await cache.adopt(made, "publisher", never).catch((error: unknown) => {
+          assert.ok(error instanceof Failure, `step ${refused} was refused: ${String(error)}`);
+        });
+        world.disk.plan = () => undefined;
+        if (adopted !== undefined) {
+          // A disk that does not say how much it has free is asked all the same.
+          const isWhole = steps <= refused;
+          assert.equal(cache.inspect().builds.length, 2);
+          await adopted[Symbol.asyncDispose]();
+          if (isWhole) break;
+          assert.equal(await cache.evict(build), true);
+        }
+        assert.deepEqual(cache.inspect().bytes, { ...cache.inspect().bytes, kept, reserved: 0 });
+        assert.deepEqual(await readdir(path.join(world.directory, "builds")), [parent.build]);
+      }
+      await rm(made.directory, { recursive: true });
+    }));
+
   it("C20: is leased by its publisher: until that ends it is not evicted, then it goes and comes back", () =>
     CacheWorld.run(async (world) => {
       const parent = await world.publish();
@@ -123,7 +152,7 @@ describe("an adopted build", () => {
       const { build } = adopted;
       assert.ok(cache.inspect().leases.some((each) => each.build === build && each.holder === "publisher"));
       assert.equal(await cache.evict(build), false);
-      await putMadeBuild(world.bucket, made.directory, made.manifest, never);
+      await putMadeBuild(world.bucket, made.directory, made.manifest, world.clock, never);
       await rm(made.directory, { recursive: true });
       await adopted[Symbol.asyncDispose]();
       const before = cache.inspect().bytes.kept;

@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import path from "node:path";
+import { ignore } from "../base/abortable.ts";
 import { Failure } from "../base/failure.ts";
 import { fileArtifacts, type ImageArtifact, imageArtifacts } from "../build/artifact.ts";
 import { ArtifactIndex } from "../build/artifact-index.ts";
@@ -35,8 +36,8 @@ export async function adopt(
   const chunks = imageArtifacts.reduce((sum, each) => sum + (made.manifest[each]?.storageBytes ?? 0), 0);
   using reserved = await room.reserve(fileBytes(made) + chunks, `build ${build}`, signal);
   const directory = buildDirectory(shelf.directory, build);
-  await disk.makeDirectory(directory);
   try {
+    await disk.makeDirectory(directory);
     const images = await bringFiles(made, disk, directory);
     const manifest = await readWhole(disk, path.join(directory, madeManifestName));
     const kept = keptOf(images, { ...freshBuild(hash("sha256", manifest)), usedAt });
@@ -50,7 +51,9 @@ export async function adopt(
     }
     reserved.keep(images.reduce((sum, index) => sum + storedBytes(index), 0));
   } catch (error) {
-    await disk.remove(directory);
+    // Whatever the journal has taken of it is taken back first: what it explains, it must not lack.
+    await journal.append({ type: "evicted", build }).catch(ignore);
+    await files.removeBelow(directory).catch(ignore);
     throw Failure.from(error);
   }
 }

@@ -109,6 +109,27 @@ describe("ChunkFile", () => {
       await file.close();
     }));
 
+  it("C22: stays doubtful when a chunk is given up just when the journal is told of it, and then refuses", () =>
+    withChunkFile(async ({ openFile }) => {
+      const told = Promise.withResolvers<void>();
+      const types: string[] = [];
+      const append = async ({ type }: JournalRecord) => {
+        types.push(type);
+        await told.promise;
+        if (type === "dropped") throw new Failure("exhausted", "no room for the journal");
+      };
+      const file = await openFile({ journal: { append } });
+      await file.write(0, bytes, never);
+      await eventually(() => types.includes("chunks"));
+      const given = file.distrust(0);
+      told.resolve();
+      await assert.rejects(given, { code: "exhausted" });
+      await file.durable();
+      assert.ok(!file.present.has(0));
+      assert.ok(file.isDoubtful, "the journal says that it is kept: whoever opens it next has to look");
+      await file.close();
+    }));
+
   it("C21: is never said to keep what was given up while the journal refused to be told of it", () =>
     withChunkFile(async ({ openFile }) => {
       const told: string[] = [];

@@ -270,7 +270,8 @@ export class ChunkFile {
     const { build, artifact } = this.index;
     const ranges = new ChunkSet(chunks).ranges();
     await this.#options.journal.append({ type: "chunks", build, artifact, ranges });
-    for (const chunk of chunks) this.#untold.delete(chunk);
+    // One that was given up meanwhile is said to be kept now, until the journal takes that it was dropped.
+    for (const chunk of chunks) if (this.present.has(chunk)) this.#untold.delete(chunk);
   }
 
   /** After a failed sync the system may have dropped what it was to write: none of it may be read any more. */

@@ -102,6 +102,8 @@ describe("a journal", () => {
       await journal.append({ type: "build", build, manifestDigest: "0".repeat(64) });
       disk.plan = ({ operation }) => (operation === "sync" ? "EIO" : undefined);
       const refused = [
+        journal.append({ type: "used", build, at: 0 }),
+        // These two go together, and are longer than what follows.
         journal.append({ type: "used", build, at: 1 }),
         journal.append({ type: "used", build, at: 2 }),
       ];

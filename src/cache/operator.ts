@@ -26,6 +26,8 @@ export interface OperatorOptions {
   readonly evictor: Evictor;
   readonly acquire: (build: string, taker: Taker, signal: AbortSignal) => Promise<HeldLease>;
   readonly append: (record: JournalRecord) => Promise<void>;
+  /** The same for what may get lost. */
+  readonly note: (record: JournalRecord) => Promise<void>;
 }
 
 /** What people may see of single builds on the shelf, and do to them. */
@@ -75,7 +77,7 @@ export class Operator {
       [Symbol.asyncDispose]: async () => {
         if (entry.leases.size > 0) return;
         entry.usedAt = usedAt;
-        if (entry.room.recorded) await this.#options.append({ type: "used", build, at: usedAt });
+        if (entry.room.recorded) await this.#options.note({ type: "used", build, at: usedAt });
       },
     };
     await using lease = await this.#options.acquire(build, taker, signal);

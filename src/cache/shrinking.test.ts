@@ -63,6 +63,22 @@ describe("a build that nobody leases", () => {
       assert.ok(whole.equals(old.rootfs), "and the rest comes again");
     }));
 
+  it("C17: frees no space of which the journal could not be told", () =>
+    CacheWorld.run(async (world) => {
+      const old = await world.publish({ chunks: 8 });
+      {
+        await using cache = await world.open();
+        await bring(cache, old);
+      }
+      const before = await bytesOnDisk(world, old.build, "rootfs");
+      await using cache = await world.openUnsettled({ bytesMax: chunkBytes, bytesLow: chunkBytes });
+      world.disk.plan = ({ operation, file }) =>
+        operation === "write" && file.endsWith("journal.new") ? "EIO" : undefined;
+      await cache.settle();
+      world.disk.plan = () => undefined;
+      assert.equal(await bytesOnDisk(world, old.build, "rootfs"), before);
+    }));
+
   it("C17, C28: gives up a sealed memfile whole, by unlinking it, and it comes again", () =>
     CacheWorld.run(async (world) => {
       const old = await world.publish({ chunks: 8 });
@@ -85,6 +101,7 @@ describe("a build that nobody leases", () => {
         await bring(cache, pinned);
         await cache.operator.pin(pinned.build);
       }
+      await (await world.open()).close(); // has written the journal anew
       const limits = { bytesMax: chunkBytes, bytesLow: 1 };
       {
         await using cache = await world.open(limits);
@@ -122,5 +139,21 @@ describe("a build that nobody leases", () => {
       });
       const { chunks, damaged } = await cache.operator.verify(published.build, never);
       assert.ok(chunks > 0 && damaged === 0);
+    }));
+
+  it("C18: is looked at although the journal does not take when it was used last", () =>
+    CacheWorld.run(async (world) => {
+      const published = await world.publish({ chunks: 4 });
+      await using cache = await world.open();
+      {
+        await using lease = await cache.acquire(published.build, "sandbox i1", never);
+        await lease.open("rootfs", never);
+        await lease.image("rootfs").read(0, Buffer.alloc(1), never);
+      }
+      world.disk.plan = ({ operation, file }) =>
+        operation === "write" && /journal/.test(file) ? "ENOSPC" : undefined;
+      const { damaged } = await cache.operator.verify(published.build, never);
+      assert.equal(damaged, 0);
+      world.disk.plan = () => undefined;
     }));
 });

@@ -17,6 +17,7 @@ describe("a start", () => {
   it("C20: evicts nothing before those who live on have taken their leases, however full the shelf is", () =>
     CacheWorld.run(async (world) => {
       const [oldest, newest] = [await world.publish({ chunks: 8 }), await world.publish({ chunks: 8 })];
+      const newcomer = await world.publish({ chunks: 8 });
       {
         await using cache = await world.open();
         await use(cache, oldest);
@@ -25,7 +26,9 @@ describe("a start", () => {
       }
       await using cache = await world.openUnsettled({ bytesMax: 9 * chunkBytes, bytesLow: chunkBytes });
       const builds = () => cache.inspect().builds.map(({ build }) => build);
-      assert.deepEqual(new Set(builds()), new Set([oldest.build, newest.build]));
+      await use(cache, newcomer);
+      for (const { build } of [oldest, newest])
+        assert.ok(builds().includes(build), "who wants room gets none");
       await using lease = await cache.acquire(oldest.build, "survivor", never);
       await lease.open("rootfs", never);
       const whole = Buffer.alloc(oldest.rootfs.length);
@@ -45,6 +48,7 @@ describe("a start", () => {
       let journal = "";
       {
         await using cache = await world.open();
+        await use(cache, leased);
         await using _lease = await cache.acquire(leased.build, "sandbox", never);
         await world.clock.advance(1000);
         await use(cache, used);

@@ -90,6 +90,7 @@ export class TemplateCache implements AsyncDisposable {
       ...{ entries: this.#entries, evictor: this.#evictor },
       acquire: (build, taker, signal) => this.#acquire(build, taker, signal),
       append: (record) => shelf.journal.append(record),
+      note: (record) => this.#note(record),
     });
     const { chunks, indexes } = options;
     this.#arrivals = new Arrivals({

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { ApiClient } from "./api-client.ts";
 import { type Arguments, type Command, jsonOption, printJson, printLine, type Terminal } from "./command.ts";
 import { connectToApi } from "./find-api.ts";
+import { megabytes } from "./megabytes.ts";
 import { table } from "./table.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -132,8 +133,4 @@ function post(action: string, args: Arguments) {
 
 function buildOf({ positionals }: Arguments): string {
   return positionals[1] ?? "";
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1024 / 1024).toFixed(1)} MB`;
 }

@@ -19,8 +19,26 @@ const commands: Readonly<Record<string, Entry>> = {
   ls: { summary: "list sandboxes", load: async () => (await import("./ls.ts")).ls },
   cp: { summary: "copy files into a sandbox or out of it", load: async () => (await import("./cp.ts")).cp },
   kill: { summary: "end sandboxes", load: async () => (await import("./kill.ts")).kill },
+  pause: {
+    summary: "put sandboxes to sleep",
+    load: async () => (await import("./sleep-commands.ts")).pause,
+  },
+  resume: {
+    summary: "wake sandboxes that sleep",
+    load: async () => (await import("./sleep-commands.ts")).resume,
+  },
+  snapshot: {
+    summary: "keep the state of a sandbox",
+    load: async () => (await import("./snapshot.ts")).snapshot,
+  },
+  fork: { summary: "start more from where one is", load: async () => (await import("./fork.ts")).fork },
+  logs: { summary: "print what is noted of a sandbox", load: async () => (await import("./logs.ts")).logs },
+  metrics: {
+    summary: "print what sandboxes use",
+    load: async () => (await import("./metrics.ts")).metrics,
+  },
   template: {
-    summary: "list or build templates",
+    summary: "list, build, import or clean up templates",
     load: async () => (await import("./template.ts")).template,
   },
   cache: {

@@ -1,5 +1,5 @@
-import { Failure } from "../base/failure.ts";
 import { type Command, jsonOption, printJson, printLine } from "./command.ts";
+import { eachSandbox } from "./each-sandbox.ts";
 import { connectToApi } from "./find-api.ts";
 import { listSandboxes } from "./ls.ts";
 import { UsageError } from "./usage-error.ts";
@@ -15,20 +15,10 @@ export const kill: Command = {
     if (every === positionals.length > 0) throw new UsageError(`usage: ${kill.usage}`);
     const api = await connectToApi(terminal.env);
     const ids = every ? (await listSandboxes(api, signal)).map(({ sandboxID }) => sandboxID) : positionals;
-    const killed: string[] = [];
-    const missing: string[] = [];
-    for (const id of ids) {
-      const gone = await api
-        .page({ method: "DELETE", path: `/sandboxes/${encodeURIComponent(id)}` }, signal)
-        .then(
-          () => killed,
-          (error: unknown) => {
-            if (Failure.is(error, "not_found")) return missing;
-            throw error;
-          },
-        );
-      gone.push(id);
-    }
+    const { done: killed, refused } = await eachSandbox(ids, (path) =>
+      api.page({ method: "DELETE", path }, signal),
+    );
+    const missing = Object.keys(refused);
     if (values["json"] === true) printJson(terminal, { killed, missing });
     else for (const id of killed) printLine(terminal, id);
     if (missing.length > 0) terminal.stderr.write(`larder kill: there is no sandbox ${missing.join(", ")}\n`);

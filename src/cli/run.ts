@@ -2,6 +2,7 @@ import { type Arguments, type Command, type Terminal, writeOut } from "./command
 import { connectToApi } from "./find-api.ts";
 import { freshSandbox } from "./fresh-sandbox.ts";
 import { runInGuest } from "./guest-process.ts";
+import { secondsOf } from "./seconds.ts";
 import { shellLine } from "./shell-line.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -53,9 +54,4 @@ function environmentOf(pairs: readonly string[]): Record<string, string> {
     return [pair.slice(0, at), pair.slice(at + 1)] as const;
   });
   return Object.fromEntries(entries);
-}
-
-function secondsOf(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new UsageError(`--timeout '${text}' is no number of seconds`);
-  return Number(text);
 }

@@ -14,18 +14,41 @@ const listed = z.looseObject({
   updatedAt: z.string(),
 });
 
+const usage =
+  "larder template ls | build base | import | gc [--dry-run] [--older-than HOURS] [--lost-node ID]";
+
 export const template: Command = {
-  usage: "larder template ls [--json] | larder template build base",
+  usage: `${usage} [--json]`,
   help: `ls lists what sandboxes can be started from.
-build base makes the base template anew from Debian's packages; the daemon must not run meanwhile.`,
-  options: jsonOption,
+build base makes the base template anew from Debian's packages; the daemon must not run meanwhile.
+import makes a store that was lost again from the bucket: names, tags and snapshots; the daemon must not run meanwhile.
+gc removes from bucket and shelf what no name, sandbox, lease or other build needs, on this node or another, and what
+is at least a day old (--older-than says otherwise, an hour at least). --dry-run only says what that would be.
+--lost-node no longer heeds the needs of a node that is no more; gc --json lists the nodes.`,
+  options: {
+    ...jsonOption,
+    "dry-run": { type: "boolean" },
+    "older-than": { type: "string" },
+    "lost-node": { type: "string", multiple: true },
+  },
   words: { least: 1, most: 2 },
   run: async (args, terminal) => {
-    const [what, name] = args.positionals;
-    if (what === "ls" && name === undefined) return await list(args, terminal);
-    if (what === "build" && name === "base")
-      return await (await import("./build-template.ts")).buildTemplate(terminal);
-    throw new UsageError(`usage: ${template.usage}`);
+    const { positionals, values } = args;
+    const what = positionals.join(" ");
+    const isForGc = ["dry-run", "older-than", "lost-node"].some((option) => values[option] !== undefined);
+    if (isForGc && what !== "gc") throw new UsageError(`usage: ${usage}`);
+    switch (what) {
+      case "ls":
+        return await list(args, terminal);
+      case "build base":
+        return await (await import("./build-template.ts")).buildTemplate(terminal);
+      case "import":
+        return await (await import("./import-templates.ts")).importTemplates(args, terminal);
+      case "gc":
+        return await (await import("./collect-garbage.ts")).collectGarbage(args, terminal);
+      default:
+        throw new UsageError(`usage: ${usage}`);
+    }
   },
 };
 

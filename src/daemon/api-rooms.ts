@@ -2,6 +2,8 @@ import { arrivalLimits } from "../api/arrival.ts";
 import type { ApiServerOptions } from "../api/api-server.ts";
 import type { Admin } from "../api/ports.ts";
 import type { Networks } from "../network/networks.ts";
+import { collectorOf } from "./collector.ts";
+import { telling } from "./telling.ts";
 import { templateService } from "./template-service.ts";
 import { agentVersion, type Builds, type Ground, type MadeSandboxes } from "./wiring.ts";
 
@@ -13,24 +15,45 @@ const closeMsMax = 1500;
 /** What the API may see of the rooms below it. */
 export function apiRooms(
   { configuration, clock, logger, metrics, logs }: Ground,
-  { store, cache, peers }: Builds,
+  builds: Builds,
   { sandboxes, snapshots, memories }: MadeSandboxes,
   networks: Networks | undefined,
 ): Omit<ApiServerOptions, "boundHost" | "port" | "version"> {
+  const { store, cache, peers, register } = builds;
   return {
-    ...{ sandboxes, snapshots, clock, logger, meter: metrics, startMsMax, closeMsMax },
+    ...{
+      sandboxes,
+      snapshots: telling(snapshots, register),
+      clock,
+      logger,
+      meter: metrics,
+      startMsMax,
+      closeMsMax,
+    },
     domain: configuration.domain,
     arrival: arrivalLimits,
-    templates: templateService(store, agentVersion),
+    templates: telling(templateService(store, agentVersion), register),
     keys: store.apiKeys,
     logs,
-    admin: adminOf(cache),
+    admin: { ...adminOf(cache), collectGarbage: collectorOf({ clock, logger }, builds) },
     inspect: {
       report: async () => {
-        const { sandboxes: present, ...admission } = sandboxes.inspect() as { sandboxes: { id: string }[] };
-        const owners = [...present.map(({ id }) => id), ...(networks?.names ?? []), ...memories.names];
-        const below = { memories: memories.inspect(), cache: cache.inspect(), peers: peers?.inspect() };
-        return { owners, sandboxes: present, admission, ...below };
+        const { sandboxes: present, pool, ...admission } = sandboxes.inspect();
+        const owners = [
+          ...present.map(({ id }) => id),
+          ...pool,
+          ...(networks?.names ?? []),
+          ...memories.names,
+        ];
+        return {
+          owners,
+          sandboxes: present,
+          pool,
+          admission,
+          memories: memories.inspect(),
+          cache: cache.inspect(),
+          peers: peers?.inspect(),
+        };
       },
     },
     exposition: {
@@ -45,7 +68,7 @@ export function apiRooms(
 }
 
 /** What an operator may do to the cache. */
-function adminOf(cache: Builds["cache"]): Admin {
+function adminOf(cache: Builds["cache"]): Omit<Admin, "collectGarbage"> {
   const { operator } = cache;
   return {
     clearBackoffs: () => cache.clearBackoffs(),

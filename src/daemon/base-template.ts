@@ -33,6 +33,7 @@ export async function provideBase(
       ...{ bucket: builds.bucket, templates: builds.store.templates, mayEmulate: accel !== "kvm" },
       debian: { mirror: debianMirror, suite: debianSuite },
       directory: path.join(data, "template", "base"),
+      madeDirectory: path.join(data, "template", "made"),
       socketDirectory: path.join(premises.runDirectory, "template"),
       prove: async (proof, signal) =>
         prove(ground, builds, runAs(await host(), proof.accelerator), proof, signal),

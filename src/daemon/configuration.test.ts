@@ -28,6 +28,8 @@ describe("readConfiguration", () => {
         sandboxesMax: 100,
         memoryBytesMax: 16 * 2 ** 30,
         restoresMax: 4,
+        pool: 0,
+        stallSeconds: 3600,
         waitingMax: 256,
         peers: undefined,
         peerPort: undefined,

@@ -116,11 +116,23 @@ export const settings = {
     read: read.count(1, 1000),
     otherwise: ({ cores }) => String(cores),
   },
+  pool: {
+    variable: "LARDER_POOL",
+    means: "machines that wait, started, for the next sandboxes of a kind that was asked for",
+    read: read.count(0, 100),
+    otherwise: () => "0",
+  },
   waitingMax: {
     variable: "LARDER_WAITING_MAX",
     means: "creates that may wait for a place; the next one gets 429",
     read: read.count(0, 10_000),
     otherwise: () => "256",
+  },
+  stallSeconds: {
+    variable: "LARDER_STALL_SECONDS",
+    means: "how long a sandbox waits for a disk that the bucket does not give, before it is ended",
+    read: read.count(1, 7 * 86_400),
+    otherwise: () => "3600",
   },
   peers: {
     variable: "LARDER_PEERS",

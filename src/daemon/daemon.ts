@@ -2,9 +2,12 @@ import path from "node:path";
 import { ApiServer } from "../api/api-server.ts";
 import type { Certificate } from "../api/one-port.ts";
 import { systemClock } from "../base/clock.ts";
+import { silentMeter } from "../base/meter.ts";
 import { systemRandom } from "../base/random.ts";
+import { openBucket } from "../bucket/open-bucket.ts";
 import type { Accelerator } from "../machine/machine-spec.ts";
 import { Store } from "../store/store.ts";
+import { type Imported, importTemplates } from "../template/import-templates.ts";
 import type { OnProgress } from "../template/progress.ts";
 import { addressesOf } from "./addresses.ts";
 import { readOrMakeApiKey } from "./api-key-file.ts";
@@ -19,6 +22,7 @@ import { Metrics } from "./metrics.ts";
 import { enterPremises } from "./premises.ts";
 import { announce } from "./presence.ts";
 import { SandboxLog } from "./sandbox-log.ts";
+import { openTraces } from "./traces.ts";
 import { readVersion } from "./version.ts";
 import { wireNetworks } from "./wire-networks.ts";
 import { type Builds, endFormerSandboxes, type Ground, wireBuilds, wireSandboxes } from "./wiring.ts";
@@ -86,6 +90,7 @@ export class Daemon implements AsyncDisposable {
       const made = await wireSandboxes(ground, builds, { host, networks }, end);
       // Whoever has lived on holds its leases by now.
       await builds.cache.settle();
+      builds.register.start();
       signal.throwIfAborted();
       const version = readVersion();
       const rooms = apiRooms(ground, builds, made, networks);
@@ -111,6 +116,21 @@ export class Daemon implements AsyncDisposable {
       await ends.end();
     };
     await withBuilds(options, make, signal);
+  }
+
+  /** Makes a lost store again from its bucket; no daemon may run on this data directory. */
+  static async importTemplates(
+    { configuration, env }: Omit<DaemonOptions, "onProgress">,
+    signal: AbortSignal,
+  ): Promise<Imported> {
+    const logger = openLog(configuration.logLevel);
+    using _premises = await enterPremises(configuration.data, env);
+    const [clock, random] = [systemClock, systemRandom];
+    const database = { path: path.join(configuration.data, "larder.db"), clock, random, logger };
+    await using store = await Store.open(database);
+    const bucketGround = { clock, random, meter: silentMeter, environment: env };
+    await using bucket = openBucket(configuration.bucket, bucketGround);
+    return await importTemplates({ bucket, store }, signal);
   }
 
   /** Ends all sandboxes that a daemon has left running on this data directory; resolves to how many there were. */
@@ -143,9 +163,10 @@ async function withBuilds<T>(
   const metrics = new Metrics((name) => logger.warn({ name }, "a metric is not declared"));
   const ends = new EndsInOrder({ eachMsMax: endMsMax, clock: systemClock, logger });
   try {
+    const tracer = ends.hold("traces", await openTraces(env, readVersion()));
     const premises = ends.hold("premises", await enterPremises(configuration.data, env));
     const [clock, random] = [systemClock, systemRandom];
-    const ground = { configuration, premises, logger, logs: logger, metrics, clock, random };
+    const ground = { configuration, premises, logger, logs: logger, metrics, clock, random, tracer };
     return await use(ground, await wireBuilds(ground, ends, signal), ends);
   } catch (error) {
     await ends.end();

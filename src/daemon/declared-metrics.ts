@@ -25,6 +25,8 @@ export const declaredMetrics: Readonly<Record<string, MetricDeclaration>> = {
   larder_sandboxes_ended_total: counter("Sandboxes that ended", "why"),
   larder_restores_total: counter("Machines restored from a snapshot"),
   larder_boots_total: counter("Machines booted from their disk"),
+  larder_pool_machines: gauge("Machines that wait, started, for the next sandboxes"),
+  larder_pool_takes_total: counter("Creates that found a machine waiting, or none", "outcome"),
   larder_networks: gauge("Networks of sandboxes, and those that wait for the next ones", "state"),
   larder_adoptions_total: counter("Machines that a former daemon had left running, taken over"),
   larder_disk_stops_total: counter("Machines that their VMM stopped because a read of their disk failed"),

@@ -5,6 +5,7 @@ import type { SandboxLogs } from "../api/ports.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
+import type { Tracer } from "../base/tracer.ts";
 import type { Bucket } from "../bucket/bucket.ts";
 import { openBucket } from "../bucket/open-bucket.ts";
 import { bucketObjects } from "../build/bucket-objects.ts";
@@ -33,11 +34,13 @@ import { Snapshots } from "../sandbox/snapshots.ts";
 import { UidRange } from "../sandbox/uid-range.ts";
 import type { SandboxRecord } from "../store/sandbox-records.ts";
 import { Store } from "../store/store.ts";
+import { BucketRegister } from "../template/bucket-register.ts";
 import { chunksFrom, stallMsMax } from "./chunks-from.ts";
 import type { Configuration } from "./configuration.ts";
 import type { EndsInOrder } from "./ends-in-order.ts";
 import { type Host, shapeOf } from "./host.ts";
 import type { Metrics } from "./metrics.ts";
+import { readOrMakeNodeId } from "./node-id-file.ts";
 import { makePeers, servePeers } from "./node-peers.ts";
 import type { Premises } from "./premises.ts";
 import { daemonName } from "./run-directory.ts";
@@ -53,6 +56,7 @@ export interface Ground {
   /** What the logger was told of single sandboxes. */
   readonly logs: SandboxLogs;
   readonly metrics: Metrics;
+  readonly tracer: Tracer;
 }
 
 /** Where builds are remembered, published and lent from. */
@@ -62,6 +66,8 @@ export interface Builds {
   readonly cache: TemplateCache;
   /** Where their disks are offered to machines. */
   readonly exports: NbdWorkers;
+  /** What the bucket is told of the store. */
+  readonly register: BucketRegister;
   /** The other nodes; undefined when this one keeps to itself. */
   readonly peers: Peers | undefined;
 }
@@ -82,6 +88,9 @@ export async function wireBuilds(ground: Ground, ends: EndsInOrder, signal: Abor
   const bucketGround = { clock, random, meter, environment: process.env };
   const bucket = ends.hold("bucket", openBucket(configuration.bucket, bucketGround));
   await claimBucket(bucket, store.settings.storeId, signal);
+  const node = await readOrMakeNodeId(data);
+  const register = new BucketRegister({ bucket, cards: store.cards, node, clock, logger });
+  ends.hold("register", register);
   const indexes = new IndexBook();
   const peers = makePeers(ground, indexes);
   const chunks = chunksFrom({ bucket, indexes, peers, ...ground, meter });
@@ -93,12 +102,12 @@ export async function wireBuilds(ground: Ground, ends: EndsInOrder, signal: Abor
   // Ended before the cache: what is being sent to others holds leases.
   if (peers !== undefined) await servePeers(ends.hold("peers", peers), cache, ground);
   const exports = new NbdWorkers({ threads: exportThreads(), clock, logger, meter });
-  return { store, bucket, cache, peers, exports: ends.hold("disk exports", exports) };
+  return { store, bucket, cache, register, peers, exports: ends.hold("disk exports", exports) };
 }
 
 /** How a machine is made of a build: for sandboxes, and to prove a template. */
 export function wireLauncher(
-  { configuration, clock, random, logger, metrics: meter }: Ground,
+  { configuration, clock, random, logger, metrics: meter, tracer }: Ground,
   { cache: builds, exports }: Builds,
   { machines, tscKhz, accelerator, bounds }: Host,
   { networks, memories }: { readonly networks?: Networks | undefined; readonly memories?: LazyMemories },
@@ -106,7 +115,7 @@ export function wireLauncher(
   const overlayDirectory = path.join(configuration.data, "overlays");
   return new MachineLauncher({
     ...{ builds, exports, host: machines, accelerator: accelerator.kind, tscKhz, overlayDirectory, bounds },
-    ...{ clock, random, logger, meter },
+    ...{ clock, random, logger, meter, tracer, stalledMsMax: configuration.stallSeconds * 1000 },
     ...(networks === undefined ? {} : { networks }),
     memories,
   });
@@ -161,7 +170,7 @@ export async function wireSandboxes(
   { ends, running }: { readonly ends: EndsInOrder; readonly running: () => "end" | "leave" },
 ): Promise<MadeSandboxes> {
   const { configuration, clock, random, logger, metrics: meter } = ground;
-  const { data, sandboxesMax, memoryBytesMax, restoresMax, waitingMax } = configuration;
+  const { data, sandboxesMax, memoryBytesMax, restoresMax, waitingMax, pool } = configuration;
   const { store } = builds;
   sayBounds(host, logger);
   const directory = ground.premises.runDirectory;
@@ -181,8 +190,9 @@ export async function wireSandboxes(
   const sandboxes = new Sandboxes({
     ...{ store, launcher, snapshots: keeper, ...placesOf(ground), agentVersion, host: shapeOf(host) },
     limits: { sandboxesMax, memoryBytesMax, startsMax: restoresMax, waitersMax: waitingMax, waitMsMax },
+    poolMachinesMax: pool,
     ...(host.machines.root ? { uids: usersFor(data, "machines") } : {}),
-    ...{ clock, random, logger, meter },
+    ...{ clock, random, logger, meter, tracer: ground.tracer },
   });
   ends.hold("sandboxes", { [Symbol.asyncDispose]: () => sandboxes.close(running()) });
   await sandboxes.recall();

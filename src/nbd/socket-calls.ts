@@ -30,17 +30,14 @@ export function sendNow(socket: number, bytes: Buffer): number {
 
 /**
  * Sends a stretch of a file without copying it: the socket holds the pages of the system's cache until the client
- * has read them. Returns the bytes taken, 0 when there is no room. Throws when the file cannot be read.
+ * has read them. Returns the bytes taken, 0 when it took none: whoever goes on by reading and writing learns why.
+ * Throws when the file has ended.
  */
 export function sendFileNow(socket: number, file: number, position: number, length: number): number {
   const offset = new BigInt64Array([BigInt(position)]);
   const taken = sendfile(socket, file, offset, length);
-  if (taken > 0) return taken;
   if (taken === 0) throw new Failure("corrupt", "a file is shorter than it was");
-  const { EAGAIN, EINTR, EPIPE, ECONNRESET } = koffi.os.errno;
-  const number = koffi.errno();
-  if ([EAGAIN, EINTR, EPIPE, ECONNRESET].includes(number)) return 0;
-  throw new Failure("unavailable", `sendfile: error ${number}`);
+  return Math.max(0, taken);
 }
 
 /** How much the client has yet to take of what was sent. The unit is the kernel's own; 0 is nothing. */

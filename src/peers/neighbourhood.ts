@@ -12,6 +12,10 @@ export interface NeighbourhoodOptions {
   readonly freshMs: number;
 }
 
+/** Who has not read of a build for so long starts it anew: others may do so at the same time. */
+const quietMs = 10_000;
+/** Builds of which is remembered when they were read. */
+const buildsMax = 256;
 /** Names of strangers that are remembered. */
 const strangersMax = 256;
 /** How often one of them makes this node look around: it may not even be on the list. */
@@ -21,6 +25,8 @@ const looksMax = 3;
 export class Neighbourhood {
   readonly peers: readonly Peer[];
   readonly #options: NeighbourhoodOptions;
+  /** When this node has last read of a build. */
+  readonly #readAt = new Map<string, number>();
   /** How often each has made this node look around. */
   readonly #strangers = new Map<string, number>();
   #heardStranger = false;
@@ -34,21 +40,25 @@ export class Neighbourhood {
 
   /**
    * Before the first chunk of a build is read, every peer that can be reached has said what it has of it and knows
-   * that this node leases it (C25). Later on that is asked for anew now and then, and nobody waits for it; nor for a
-   * peer that has failed before and may be back.
+   * that this node leases it (C25); also when this node has not read of it for a while: what is known is of a former
+   * start then. Later on that is asked for anew now and then, and nobody waits for it; nor for a peer that has failed
+   * before and may be back.
    */
   async meet(build: string, signal: AbortSignal): Promise<void> {
+    const isStart = this.#isStart(build);
     const first: Promise<void>[] = [];
     for (const peer of this.peers) {
       if (peer.isSelf) continue;
       if (!peer.isUsable) {
         if (peer.tryProbe()) void peer.learn(build);
-      } else if (peer.standing(build) === undefined) first.push(peer.learn(build));
+      } else if (peer.standing(build) === undefined || (isStart && !peer.isFresh(build)))
+        first.push(peer.learn(build));
       else if (!peer.isFresh(build)) void peer.learn(build);
     }
     const looking = this.#lookAround(build);
     if (looking !== undefined) first.push(looking);
     if (first.length > 0) await abortable(Promise.all(first), signal);
+    this.#noteRead(build);
   }
 
   /** Whom to ask for a group, of those that were not tried yet. */
@@ -69,6 +79,18 @@ export class Neighbourhood {
     if (this.#strangers.size === strangersMax) this.#strangers.clear();
     this.#strangers.set(node, looks + 1);
     this.#heardStranger = true;
+  }
+
+  #isStart(build: string): boolean {
+    return this.#options.clock.monotonic() - (this.#readAt.get(build) ?? -Infinity) > quietMs;
+  }
+
+  /** Whoever comes before this is noted waits for the same answers. */
+  #noteRead(build: string): void {
+    this.#readAt.delete(build); // so that the one which was not read for longest comes first
+    this.#readAt.set(build, this.#options.clock.monotonic());
+    const [oldest] = this.#readAt.keys();
+    if (this.#readAt.size > buildsMax) this.#readAt.delete(oldest ?? "");
   }
 
   /**

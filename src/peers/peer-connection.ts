@@ -1,7 +1,6 @@
-import type { IncomingMessage } from "node:http";
-import https from "node:https";
+import type { Agent, IncomingMessage } from "node:http";
 import { Failure } from "../base/failure.ts";
-import { clientKey } from "./peer-key.ts";
+import { type PeerWire, tlsWire } from "./peer-wire.ts";
 import { pathOf, type Question } from "./question.ts";
 
 export interface PeerAddress {
@@ -15,6 +14,8 @@ export interface PeerConnectionOptions {
   /** This node's own name. */
   readonly node: string;
   readonly requestsMax: number;
+  /** TLS unless said. */
+  readonly wire?: PeerWire | undefined;
 }
 
 /** Connections that nobody uses are kept, this many to one peer. */
@@ -26,15 +27,15 @@ export const nodeHeader = "larder-node";
 export class PeerConnection implements Disposable {
   readonly name: string;
   readonly #options: PeerConnectionOptions;
-  readonly #agent: https.Agent;
+  readonly #agent: Agent;
+  readonly #wire: PeerWire;
 
   constructor(options: PeerConnectionOptions) {
     this.#options = options;
     this.name = `${options.address.host}:${options.address.port}`;
     const { requestsMax: maxSockets, secret } = options;
-    // Without cached sessions every connection proves the secret itself.
-    const keep = { keepAlive: true, maxSockets, maxFreeSockets: idleMax, maxCachedSessions: 0 };
-    this.#agent = new https.Agent({ ...keep, ...clientKey(secret) });
+    this.#wire = options.wire ?? tlsWire;
+    this.#agent = this.#wire.agent(secret, { keepAlive: true, maxSockets, maxFreeSockets: idleMax });
   }
 
   /**
@@ -72,7 +73,8 @@ export class PeerConnection implements Disposable {
   #request(question: Question, signal: AbortSignal) {
     const { host, port } = this.#options.address;
     const headers = { [nodeHeader]: this.#options.node };
-    const request = https.request({ host, port, path: pathOf(question), headers, agent: this.#agent });
+    const path = pathOf(question);
+    const request = this.#wire.request({ host, port, path, headers, agent: this.#agent });
     const { promise: answer, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const onAbort = () => {
       reject(signal.reason as Error);

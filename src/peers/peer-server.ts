@@ -1,6 +1,6 @@
 import { once } from "node:events";
-import type { IncomingMessage, ServerResponse } from "node:http";
-import https from "node:https";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type https from "node:https";
 import type { AddressInfo } from "node:net";
 import type { Clock } from "../base/clock.ts";
 import { deadline } from "../base/deadline.ts";
@@ -13,14 +13,16 @@ import { answerChunks } from "./answer-chunks.ts";
 import type { Offering } from "./offering.ts";
 import type { OriginReads } from "./origin-reads.ts";
 import { nodeHeader } from "./peer-connection.ts";
-import { serverKey } from "./peer-key.ts";
 import type { PeerLimits } from "./peer-limits.ts";
+import { type PeerWire, tlsWire } from "./peer-wire.ts";
 import { encodeStanding, nodeName, questionOf } from "./question.ts";
 
 export interface PeerServerOptions {
   readonly host: string;
   readonly port: number;
   readonly secret: string;
+  /** TLS unless said. */
+  readonly wire?: PeerWire | undefined;
   readonly node: string;
   readonly offering: Offering;
   readonly origins: OriginReads;
@@ -39,7 +41,7 @@ const idleMsMax = 60_000;
 /** Answers the questions of other nodes. It has nothing to say to anybody who does not know the secret. */
 export class PeerServer implements AsyncDisposable {
   readonly #options: PeerServerOptions;
-  readonly #server: https.Server;
+  readonly #server: Server | https.Server;
   readonly #gate: Gate;
   readonly #closing = new AbortController();
   readonly #answers = new Set<Promise<void>>();
@@ -50,8 +52,9 @@ export class PeerServer implements AsyncDisposable {
     this.#gate = new Gate({ capacity: options.limits.answersMax, waitersMax: 0, name: "answers to peers" });
     const times = { headersTimeout: requestHeadersMsMax, requestTimeout: requestHeadersMsMax };
     const sizes = { maxHeaderSize: 4096, keepAliveTimeout: idleMsMax };
-    const settings = { ...times, ...sizes, ...serverKey(options.secret) };
-    this.#server = https.createServer(settings, (request, response) => this.#take(request, response));
+    const take = (request: IncomingMessage, response: ServerResponse) => this.#take(request, response);
+    const { secret, wire = tlsWire } = options;
+    this.#server = wire.server(secret, { ...times, ...sizes }, take);
     this.#server.maxConnections = connectionsMax;
     this.#server.on("tlsClientError", () => options.meter.count("larder_peer_refusals_total"));
   }

@@ -5,6 +5,8 @@ import { assertNothingLeft, takeCensus } from "../base/testing/census.ts";
 import { eventually } from "../base/testing/virtual-clock.ts";
 import { encodeFrameHead } from "./frames.ts";
 import { peerLimits } from "./peer-limits.ts";
+import { GroupSet } from "./group-set.ts";
+import { encodeStanding } from "./question.ts";
 import { groupChunks } from "./rendezvous.ts";
 import { PeerConnection } from "./peer-connection.ts";
 import { numberedChunk, testBuild, testSecret } from "./testing/numbered-image.ts";
@@ -178,6 +180,27 @@ describe("peerSource", () => {
       (await asking.get({ kind: "build", build: testBuild }, never)).resume();
       assert.deepEqual(await own.read(1, 1), [1]);
     }));
+
+  it("C25: what is known of a peer is of a former start after a while, and is asked anew first", () => {
+    const peer = { leases: false };
+    return beside(
+      {
+        onBuild: (response) => {
+          const none = GroupSet.of([]);
+          const has = { rootfs: none, memfile: none };
+          response.end(encodeStanding({ node, leases: peer.leases, has }));
+        },
+        onChunks: giveOne,
+      },
+      async (own, rogue) => {
+        await assert.rejects(own.read(0, 1), isNotFound, "the peer has nothing, and leases nothing");
+        await own.clock.advance(60_000);
+        peer.leases = true; // it has started the build, and says so to nobody who does not ask
+        assert.deepEqual(await own.read(0, 1), [0]);
+        assert.equal(rogue.asked.build, 2);
+      },
+    );
+  });
 
   it("asks itself nothing when the list of peers names it too", async () => {
     const elsewhere = await RoguePeer.listen({ node: TestNode.nameOf(), has: [0], onChunks: () => {} });

@@ -9,12 +9,15 @@ import { Breaker } from "./breaker.ts";
 import { peerChunks } from "./peer-chunks.ts";
 import { type PeerAddress, PeerConnection } from "./peer-connection.ts";
 import type { PeerLimits } from "./peer-limits.ts";
+import type { PeerWire } from "./peer-wire.ts";
 import { decodeStanding, type Standing, standingBytesMax } from "./question.ts";
 import { wakingDeadline } from "./waking-deadline.ts";
 
 export interface PeerOptions {
   readonly address: PeerAddress;
   readonly secret: string;
+  /** TLS unless said. */
+  readonly wire?: PeerWire | undefined;
   /** This node's own name. */
   readonly node: string;
   readonly limits: PeerLimits;

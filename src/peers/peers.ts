@@ -13,11 +13,14 @@ import type { PeerAddress } from "./peer-connection.ts";
 import { peerLimits, type PeerLimits } from "./peer-limits.ts";
 import { PeerServer } from "./peer-server.ts";
 import { peerSource } from "./peer-source.ts";
+import type { PeerWire } from "./peer-wire.ts";
 
 export interface PeersOptions {
   /** Where the other nodes listen. This node's own address may be among them. */
   readonly addresses: readonly PeerAddress[];
   readonly secret: string;
+  /** TLS unless said. */
+  readonly wire?: PeerWire | undefined;
   readonly indexes: IndexBook;
   readonly limits?: PeerLimits;
   readonly clock: Clock;

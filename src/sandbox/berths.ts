@@ -1,5 +1,5 @@
 import type { Admission } from "./admission.ts";
-import type { UidRange } from "./uid-range.ts";
+import type { LentUid, UidRange } from "./uid-range.ts";
 
 /** What a sandbox has of the node while it is awake: its place, its memory, the user of its machine. */
 export interface Berth extends Disposable {
@@ -31,6 +31,15 @@ export async function takeBerth(
   using undo = new DisposableStack();
   const place = undo.use(await admission.enter(memoryBytes, signal));
   const uid = uids === undefined ? undefined : undo.use(uids.take());
+  const held = undo.move();
+  return { uid: uid?.uid, started: () => place.started(), [Symbol.dispose]: () => held.dispose() };
+}
+
+/** The berth of one whose machine was started before, as a user that it has already. */
+export function berthWith(place: Berth, uid: LentUid | undefined): Berth {
+  using undo = new DisposableStack();
+  undo.use(place);
+  if (uid !== undefined) undo.use(uid);
   const held = undo.move();
   return { uid: uid?.uid, started: () => place.started(), [Symbol.dispose]: () => held.dispose() };
 }

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import type { ControlGroups, MachineGroup } from "../machine/control-groups.ts";
 import { limitsFor } from "../machine/group-limits.ts";
-import type { LaunchOrder } from "./launcher.ts";
+import type { StartOrder } from "./launcher.ts";
 
 export interface Bounds {
   readonly groups: Pick<ControlGroups, "make" | "retake">;
@@ -11,7 +11,7 @@ export interface Bounds {
 
 /** The group of a sandbox's machine: a fresh one, or the one that a machine which has run on is in. */
 export async function groupFor(
-  order: LaunchOrder,
+  order: StartOrder,
   bounds: Bounds | undefined,
 ): Promise<MachineGroup | undefined> {
   if (order.left !== undefined) return bounds?.groups.retake(order.id);

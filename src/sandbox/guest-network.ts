@@ -2,14 +2,14 @@ import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import type { LentNetwork, Networks } from "../network/networks.ts";
 import { networkName } from "../network/remains.ts";
-import type { LaunchOrder } from "./launcher.ts";
+import type { StartOrder } from "./launcher.ts";
 import { networkFile } from "./places.ts";
 
-type Owner = Pick<LaunchOrder, "socketDirectory">;
+type Owner = Pick<StartOrder, "socketDirectory">;
 
 /** The network of a guest that is to have one: a fresh one, or the one that its machine lives in already. */
 export async function networkFor(
-  order: LaunchOrder,
+  order: StartOrder,
   networks: Pick<Networks, "take" | "retake"> | undefined,
   signal: AbortSignal,
 ): Promise<LentNetwork | undefined> {

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { AgentClient } from "../agent/agent-client.ts";
 import { LastingChannel } from "../agent/lasting-channel.ts";
 import { secretBytes } from "../agent/protocol/preamble.ts";
@@ -7,6 +6,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Meter } from "../base/meter.ts";
 import type { Random } from "../base/random.ts";
 import { Failure } from "../base/failure.ts";
+import type { Tracer } from "../base/tracer.ts";
 import { together } from "../base/together.ts";
 import type { DiskExports } from "../nbd/disk-exports.ts";
 import type { MachineGroup } from "../machine/control-groups.ts";
@@ -17,19 +17,18 @@ import type { MachineSpec } from "../machine/machine-spec.ts";
 import { isAlive } from "../base/processes.ts";
 import type { LentNetwork, Networks } from "../network/networks.ts";
 import { endedEarly } from "../machine/vmm-process.ts";
+import { type Sleeping, takeOver, wake } from "./awaken.ts";
 import type { BuildLease, BuildSource } from "./build-source.ts";
 import { capture } from "./capture.ts";
 import { DiskTrouble } from "./disk-trouble.ts";
 import { networkFor, noteNetwork } from "./guest-network.ts";
 import { type Bounds, groupFor, join } from "./guest-bounds.ts";
-import type { Guest, LaunchOrder } from "./launcher.ts";
-import { type MachineParts, machineParts } from "./machine-parts.ts";
-import type { Metafile } from "./metafile.ts";
+import type { Guest, LaunchOrder, StartedMachine, StartOrder } from "./launcher.ts";
+import { machineParts } from "./machine-parts.ts";
 import type { MapOptions } from "./map-memory.ts";
 import { makePlaces, removePlaces } from "./places.ts";
 import { PauseTimes } from "./pause-times.ts";
 import { StepTimes } from "./step-times.ts";
-import { writeMemory } from "./write-memory.ts";
 
 export interface LaunchOptions {
   readonly builds: BuildSource;
@@ -47,14 +46,17 @@ export interface LaunchOptions {
   readonly networks?: Pick<Networks, "take" | "retake">;
   /** Serves memories page by page; missing: each is fetched whole before its first machine starts. */
   readonly memories?: MapOptions["memories"];
+  /** How long a guest may wait for its disk before it is ended. */
+  readonly stalledMsMax: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
   readonly meter: Meter;
+  readonly tracer?: Tracer;
 }
 
-/** Bytes from the host that make each restore's random numbers its own. */
-const entropyBytes = 64;
+/** How long reads of its disk may keep a machine from stopping when it is told to. */
+const stopMsMax = 1000;
 
 /**
  * Lease → export and overlay → machine → device state → channel → clock, randomness, name, token, environment: then
@@ -66,25 +68,49 @@ export async function launch(
   options: LaunchOptions,
   signal: AbortSignal,
 ): Promise<Guest> {
+  const started = await start(order, options, signal);
+  return await started.wake(order, signal);
+}
+
+/** The first half of it: a machine that waits for its device state, or boots already. */
+export async function start(
+  order: StartOrder,
+  options: LaunchOptions,
+  signal: AbortSignal,
+): Promise<StartedMachine> {
   const held = new AsyncDisposableStack();
+  const started = await orNothing(order, held, options, () => startHeld(order, options, held, signal));
+  return {
+    exited: started.machine.exited,
+    wake: (whole, signal) => orNothing(order, held, options, () => wakeHeld(whole, started, options, signal)),
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+/** Does it, or ends all that is held. */
+async function orNothing<T>(
+  { id }: StartOrder,
+  held: AsyncDisposableStack,
+  { logger }: LaunchOptions,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
-    return await launchHeld(order, options, held, signal);
+    return await work();
   } catch (error) {
     await held.disposeAsync().catch((second: unknown) => {
-      options.logger.warn({ sandbox: order.id, error: second }, "a launch that failed did not end in order");
+      logger.warn({ sandbox: id, error: second }, "a launch that failed did not end in order");
     });
     throw error;
   }
 }
 
-async function launchHeld(
-  order: LaunchOrder,
+async function startHeld(
+  order: StartOrder,
   options: LaunchOptions,
   held: AsyncDisposableStack,
   signal: AbortSignal,
-): Promise<Guest> {
-  const { clock, meter, random } = options;
-  const steps = new StepTimes(clock, meter);
+): Promise<Started> {
+  const steps = new StepTimes(options.clock, options.meter, options.tracer);
   const ending: Ending = { leave: false };
   const { lease, network, processFiles } = await claim(order, options, { steps, ending, held }, signal);
   const given = { network: network?.link, processFiles, lease, steps, held };
@@ -94,6 +120,19 @@ async function launchHeld(
   const machine = await steps.measure("machine", () => machineOf(order, parts.spec, options, signal));
   held.defer(() => (ending.leave ? machine.leave() : machine.destroy()));
   lent?.mappedBy(machine.identity);
+  return { machine, lease, network, parts, ending, steps, held };
+}
+
+async function wakeHeld(
+  order: LaunchOrder,
+  started: Started,
+  options: LaunchOptions,
+  signal: AbortSignal,
+): Promise<Guest> {
+  const { machine, lease, network, parts, ending, steps, held } = started;
+  const { lent } = parts;
+  lent?.begin();
+  const { clock, meter, random } = options;
   if (order.left === undefined) order.onProcess(machine.identity);
   const trouble = held.use(new DiskTrouble(machine, parts.disk, { ...options, sandbox: order.id }));
   if (order.left !== undefined) {
@@ -122,6 +161,7 @@ async function launchHeld(
     capture: async (what, signal) => {
       if (!what.memory) await times.measure("flush", () => flush(channel, order, signal));
       trouble.hold();
+      using _hurried = parts.disk.hurry(clock, stopMsMax);
       return await capture(captured, what, signal);
     },
     goOn: async (signal) => {
@@ -129,19 +169,20 @@ async function launchHeld(
       await machine.resume(signal);
     },
     isAlive: () => isAlive(machine.identity),
+    isStalled: () => trouble.isStalled || lent?.isStalled === true,
     leave: () => {
       ending.leave = true;
       void lent?.leave();
       return held.disposeAsync();
     },
-    lost: lossOf(machine, channel),
+    lost: Promise.race([lossOf(machine, channel), trouble.hopeless]),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }
 
 /** Takes what lies outside of the machine: its build, its network, its directories. */
 async function claim(
-  order: LaunchOrder,
+  order: StartOrder,
   { builds, networks, bounds }: LaunchOptions,
   { steps, ending, held }: Claiming,
   signal: AbortSignal,
@@ -179,13 +220,19 @@ interface Claiming {
   readonly held: AsyncDisposableStack;
 }
 
+/** A machine, and all that it holds. */
+interface Started extends Omit<Sleeping, "channelSecret"> {
+  readonly network: LentNetwork | undefined;
+  readonly ending: Ending;
+}
+
 /** How it ends when it is disposed of: whole, or so that its machine runs on. */
 interface Ending {
   leave: boolean;
 }
 
 function machineOf(
-  { left }: LaunchOrder,
+  { left }: StartOrder,
   spec: MachineSpec,
   { host, clock }: LaunchOptions,
   signal: AbortSignal,
@@ -199,55 +246,6 @@ function counterOf({ left, how }: LaunchOrder): string {
   return how === "restore" ? "larder_restores_total" : "larder_boots_total";
 }
 
-interface Sleeping {
-  readonly machine: Machine;
-  readonly lease: BuildLease;
-  readonly parts: MachineParts;
-  readonly channelSecret: Buffer;
-  readonly steps: StepTimes;
-  readonly held: AsyncDisposableStack;
-}
-
-/** Lets the guest run, finds the start of its agent's session, and makes clock, randomness and identity its own. */
-async function wake(
-  order: LaunchOrder,
-  { machine, lease, parts, channelSecret, steps, held }: Sleeping,
-  { clock, random, logger }: LaunchOptions,
-  signal: AbortSignal,
-): Promise<LastingChannel> {
-  const { memory } = parts;
-  if (memory !== undefined) {
-    await steps.measure("pages", () => writeMemory(machine, memory, lease.image("memfile"), signal));
-    await steps.measure("restore", () => machine.restore(signal));
-  }
-  // Only now: the channel repeats itself when no answer comes, and each repetition costs the guest a session.
-  const secret = parts.firstSecret;
-  const options = { path: machine.channelPath, secret, nextSecret: channelSecret, clock, random, logger };
-  const channel = held.use(await steps.measure("channel", () => LastingChannel.connect(options, signal)));
-  const settings = {
-    ...settingsOf(order, parts.metafile),
-    nowMs: clock.now(),
-    entropy: random.bytes(entropyBytes),
-  };
-  await steps.measure("init", () => new AgentClient(channel).init(settings, signal));
-  return channel;
-}
-
-/**
- * Finds the agent of a machine that has run on. It may have been stopped, by a pause that was cut off or by its disk:
- * it goes on.
- */
-async function takeOver(
-  _order: LaunchOrder,
-  { machine, channelSecret: secret, steps, held }: Sleeping,
-  { clock, random, logger }: LaunchOptions,
-  signal: AbortSignal,
-): Promise<LastingChannel> {
-  if ((await machine.status(signal)) !== "running") await machine.resume(signal);
-  const options = { path: machine.channelPath, secret, nextSecret: secret, clock, random, logger };
-  return held.use(await steps.measure("channel", () => LastingChannel.connect(options, signal)));
-}
-
 /** Has the guest write out what it has not yet: its disk alone will be what is left of it. */
 async function flush(
   channel: LastingChannel,
@@ -257,17 +255,6 @@ async function flush(
   const agent = new AgentClient(channel, accessToken);
   const { exitCode, stderr } = await agent.run("sync", { user: "root" }, signal);
   if (exitCode !== 0) throw new Failure("unavailable", `the guest could not write out its disk: ${stderr}`);
-}
-
-function settingsOf(order: LaunchOrder, { envs, user, workdir }: Metafile) {
-  return {
-    hostname: order.id,
-    bootId: randomUUID(),
-    envVars: { ...envs, ...order.envs, E2B_SANDBOX: "true", E2B_SANDBOX_ID: order.id },
-    defaultUser: user,
-    ...(order.accessToken === undefined ? {} : { accessToken: order.accessToken }),
-    ...(workdir === undefined ? {} : { defaultWorkdir: workdir }),
-  };
 }
 
 /** Resolves, with a sentence, when the machine is no more or nobody offers its port. */

@@ -24,15 +24,13 @@ export interface LeftMachine {
   readonly channelSecret: Buffer;
 }
 
-export interface LaunchOrder {
+/** What a machine is started from, before anybody has to know whose it will be. */
+export interface StartOrder {
   readonly id: string;
   readonly build: string;
   readonly how: "restore" | "boot";
   readonly vcpus: number;
   readonly memoryBytes: number;
-  readonly envs: Readonly<Record<string, string>>;
-  /** What the agent asks of its callers; undefined leaves it open. */
-  readonly accessToken: string | undefined;
   /** Whether the guest gets a way to the internet, where this host has one to give. */
   readonly allowInternet: boolean;
   /** Its machine runs already, and is to be taken over: nothing of it is made anew. */
@@ -42,6 +40,12 @@ export interface LaunchOrder {
   readonly socketDirectory: string;
   /** The user that the machine runs as, where the daemon is root. */
   readonly uid: number | undefined;
+}
+
+export interface LaunchOrder extends StartOrder {
+  readonly envs: Readonly<Record<string, string>>;
+  /** What the agent asks of its callers; undefined leaves it open. */
+  readonly accessToken: string | undefined;
   /** Called as soon as there is a process: if this one ends now, the next one must find it. */
   readonly onProcess: (process: ProcessIdentity) => void;
 }
@@ -60,6 +64,8 @@ export interface Guest extends AsyncDisposable {
   readonly channelSecret: Buffer;
   /** False from the moment on in which its machine is no more, before anybody was told. */
   isAlive(): boolean;
+  /** It waits for its disk, which cannot be read. */
+  isStalled(): boolean;
   /** Stops it and copies what it changed of its build. It stays stopped, also when that fails: dispose, or `goOn`. */
   capture(order: CaptureOrder, signal: AbortSignal): Promise<BuildParts>;
   /** Lets it run again. */
@@ -70,10 +76,23 @@ export interface Guest extends AsyncDisposable {
   readonly lost: Promise<string>;
 }
 
+/** A machine whose guest has not run yet. Disposing of it ends and removes all of it. */
+export interface StartedMachine extends AsyncDisposable {
+  /** Resolves when it has ended by itself. */
+  readonly exited: Promise<unknown>;
+  /**
+   * Lets it run as the sandbox whose id and places it was started with; once. Resolves when the agent answers. Rejects
+   * when nothing of it is left, but for what could not be removed.
+   */
+  wake(order: LaunchOrder, signal: AbortSignal): Promise<Guest>;
+}
+
 /** What a sandbox needs of the rooms below, so that its life can be tested without virtual machines. */
 export interface Launcher {
-  /** Resolves when the agent answers. Rejects when nothing of it is left, but for what could not be removed. */
+  /** Starts a machine and wakes it, both as `StartedMachine` says. */
   launch(order: LaunchOrder, signal: AbortSignal): Promise<Guest>;
+  /** Starts a machine for somebody who is not known yet. */
+  start(order: StartOrder, signal: AbortSignal): Promise<StartedMachine>;
   /** Ends and removes whatever is left of a sandbox; silent when nothing is. */
   reap(remains: Remains): Promise<void>;
 }

@@ -33,6 +33,7 @@ export class LentMemory implements AsyncDisposable {
   readonly #options: LentMemoryOptions;
   readonly #failing = new AbortController();
   #machine: ProcessIdentity | undefined;
+  #begun = false;
   #up = false;
   #reason: Failure | undefined;
   #back: Promise<void> | undefined;
@@ -51,9 +52,14 @@ export class LentMemory implements AsyncDisposable {
     return this.#failing.signal;
   }
 
-  /** Reads of this guest's memory that have waited for long, and still do. */
-  get stalled(): number {
-    return this.#stalled;
+  /** The guest waits for its memory, and has for long. */
+  get isStalled(): boolean {
+    return this.#stalled > 0;
+  }
+
+  /** The guest begins to run: until it is up, a part that cannot be had is a failure of the start. */
+  begin(): void {
+    this.#begun = true;
   }
 
   /** There is a machine that has mapped it. */
@@ -74,7 +80,7 @@ export class LentMemory implements AsyncDisposable {
   /** Some part could not be had, and is tried again. */
   onTrouble(failure: Failure): void {
     this.#reason = failure;
-    if (!this.#up) this.#failing.abort(failure);
+    if (this.#begun && !this.#up) this.#failing.abort(failure);
   }
 
   /** True when the news were of this guest. */

@@ -1,5 +1,5 @@
-import type { Guest, Launcher, LaunchOrder, Remains } from "./launcher.ts";
-import { launch, type LaunchOptions } from "./launch.ts";
+import type { Guest, Launcher, LaunchOrder, Remains, StartedMachine, StartOrder } from "./launcher.ts";
+import { launch, type LaunchOptions, start } from "./launch.ts";
 import { reap } from "./reap.ts";
 
 /** Launches real virtual machines. */
@@ -12,6 +12,10 @@ export class MachineLauncher implements Launcher {
 
   launch(order: LaunchOrder, signal: AbortSignal): Promise<Guest> {
     return launch(order, this.#options, signal);
+  }
+
+  start(order: StartOrder, signal: AbortSignal): Promise<StartedMachine> {
+    return start(order, this.#options, signal);
   }
 
   reap(remains: Remains): Promise<void> {

@@ -9,7 +9,7 @@ import { createOverlay } from "../machine/overlay.ts";
 import type { DiskExports } from "../nbd/disk-exports.ts";
 import type { NetworkLink } from "../network/network.ts";
 import type { BuildLease, MemoryParts } from "./build-source.ts";
-import type { LaunchOrder } from "./launcher.ts";
+import type { StartOrder } from "./launcher.ts";
 import type { LentMemory } from "./lent-memory.ts";
 import { type MapOptions, memoryToMap, type ToMap } from "./map-memory.ts";
 import { type Metafile, parseMetafile } from "./metafile.ts";
@@ -52,7 +52,7 @@ export interface MachineParts {
 
 /** Fetches, exports and makes, all at once, what a machine is started from. Its directories are there. */
 export async function machineParts(
-  order: LaunchOrder,
+  order: StartOrder,
   options: PartsOptions,
   signal: AbortSignal,
 ): Promise<MachineParts> {
@@ -106,7 +106,7 @@ export async function machineParts(
 }
 
 async function exportDisk(
-  order: LaunchOrder,
+  order: StartOrder,
   { lease, exports, steps, held }: PartsOptions,
   signal: AbortSignal,
 ): Promise<WatchedDevice> {
@@ -127,7 +127,7 @@ async function exportDisk(
   return disk;
 }
 
-async function makeOverlay(order: LaunchOrder, { lease, overlayDirectory }: PartsOptions): Promise<void> {
+async function makeOverlay(order: StartOrder, { lease, overlayDirectory }: PartsOptions): Promise<void> {
   const { rootfs } = lease.manifest;
   if (rootfs === undefined) throw new Failure("invalid", `build ${order.build} has no disk`);
   await createOverlay(overlayDirectory, path.join(order.directory, overlayName), rootfs.bytes);
@@ -137,7 +137,7 @@ async function readMetafile(build: string, lease: BuildLease, signal: AbortSigna
   return parseMetafile(await readFile(await lease.file("metafile", signal)), build);
 }
 
-async function restoredMemory(order: LaunchOrder, options: PartsOptions, signal: AbortSignal) {
+async function restoredMemory(order: StartOrder, options: PartsOptions, signal: AbortSignal) {
   const { lease, steps } = options;
   const [toMap, snapfile] = await together<[ToMap, string]>(
     [
@@ -150,7 +150,7 @@ async function restoredMemory(order: LaunchOrder, options: PartsOptions, signal:
 }
 
 /** A machine that boots gets memory of its own: a sparse file, gone with the sandbox. */
-async function bootedMemory(order: LaunchOrder, lease: BuildLease, signal: AbortSignal) {
+async function bootedMemory(order: StartOrder, lease: BuildLease, signal: AbortSignal) {
   const memory = path.join(order.directory, memoryName);
   const [kernel, initrd] = await together<[string, string]>(
     [(signal) => lease.input("kernel", signal), (signal) => lease.input("initrd", signal)],

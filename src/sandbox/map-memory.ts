@@ -4,7 +4,7 @@ import { Failure } from "../base/failure.ts";
 import type { Memfile } from "../machine/machine-spec.ts";
 import { memoryServerName } from "../memory/memory-server.ts";
 import type { BuildLease, MemoryParts } from "./build-source.ts";
-import type { LaunchOrder } from "./launcher.ts";
+import type { StartOrder } from "./launcher.ts";
 import type { LazyMemories } from "./lazy-memories.ts";
 import type { LentMemory } from "./lent-memory.ts";
 import { memoryServerFile } from "./places.ts";
@@ -29,7 +29,7 @@ export interface ToMap {
  * are needed. What runs already has mapped one of them, and keeps it.
  */
 export async function memoryToMap(
-  order: LaunchOrder,
+  order: StartOrder,
   { lease, memories, held }: MapOptions,
   signal: AbortSignal,
 ): Promise<ToMap> {
@@ -49,7 +49,7 @@ export async function memoryToMap(
 type Sources = Pick<MapOptions, "lease" | "memories">;
 
 async function takeMemory(
-  { build, id: sandbox }: LaunchOrder,
+  { build, id: sandbox }: StartOrder,
   { lease, memories }: Sources,
   signal: AbortSignal,
 ): Promise<LentMemory | undefined> {
@@ -58,7 +58,7 @@ async function takeMemory(
 }
 
 async function retakeMemory(
-  order: LaunchOrder,
+  order: StartOrder,
   { lease, memories }: Sources,
   signal: AbortSignal,
 ): Promise<LentMemory | undefined> {
@@ -70,7 +70,7 @@ async function retakeMemory(
 }
 
 /** The name of what serves the memory of a sandbox; undefined when it has mapped a whole file. */
-export function notedMemory(owner: Pick<LaunchOrder, "socketDirectory">): string | undefined {
+export function notedMemory(owner: Pick<StartOrder, "socketDirectory">): string | undefined {
   try {
     const name = readFileSync(memoryServerFile(owner), "utf8");
     return memoryServerName.test(name) ? name : undefined;

@@ -1,17 +1,8 @@
-import path from "node:path";
 import type { Clock } from "../base/clock.ts";
-import { randomId } from "../base/random-id.ts";
-import type { Random } from "../base/random.ts";
 import { defaultLifecycle, openIngress, type SandboxRecord } from "../store/sandbox-records.ts";
 import type { BuildRecord } from "../store/template-records.ts";
 import type { CreateRequest } from "./create-request.ts";
-
-export interface NewRecordOptions {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly directory: string;
-  readonly socketDirectory: string;
-}
+import type { Places } from "./new-places.ts";
 
 /** What a sandbox starts from. */
 export interface Origin {
@@ -23,30 +14,29 @@ export interface Origin {
 export function newRecord(
   request: Omit<CreateRequest, "template">,
   { template, build }: Origin,
-  { clock, random, directory, socketDirectory }: NewRecordOptions,
+  { id, directory, socketDirectory }: Places,
+  clock: Clock,
 ): SandboxRecord {
   const { timeoutMs, metadata, envs, secure, allowInternet, lifecycle = defaultLifecycle } = request;
   const { ingress = openIngress } = request;
-  // A letter first: the id is a label of host names.
-  const id = `i${randomId(random, 20)}`;
   return {
     ...{ id, state: "starting", templateId: template.id, templateName: template.name, build: build.id },
     ...{ vcpus: build.vcpus, memoryBytes: build.memoryBytes, diskBytes: build.diskBytes },
     ...{ metadata, envs, secure, allowInternet, timeoutMs, lifecycle, ingress },
     startedAt: clock.now(),
     endAt: clock.now() + timeoutMs,
-    directory: path.join(directory, id),
-    socketDirectory: path.join(socketDirectory, id),
+    directory,
+    socketDirectory,
   };
 }
 
 /** The record of a sandbox of its own that begins where another one is: like that one in all but its time. */
 export function forkRecord(
   like: SandboxRecord,
-  build: string,
-  timeoutMs: number,
-  options: NewRecordOptions,
+  { build, timeoutMs }: { readonly build: string; readonly timeoutMs: number },
+  places: Places,
+  clock: Clock,
 ): SandboxRecord {
   const template = { id: like.templateId, name: like.templateName };
-  return newRecord({ ...like, timeoutMs }, { template, build: { ...like, id: build } }, options);
+  return newRecord({ ...like, timeoutMs }, { template, build: { ...like, id: build } }, places, clock);
 }

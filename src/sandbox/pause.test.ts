@@ -31,7 +31,7 @@ describe("a paused sandbox", () => {
     await scene.sandboxes.pause(id, true);
     assert.equal(scene.launcher.there.size, 0);
     assert.equal(scene.uids.lent, 0);
-    assert.deepEqual(scene.sandboxes.inspect(), { sandboxes: [], places: 0, waiting: 0 });
+    assert.deepEqual(scene.sandboxes.inspect(), { sandboxes: [], pool: [], places: 0, waiting: 0 });
     assert.equal((await scene.sandboxes.get(id)).state, "paused");
     assert.throws(() => scene.sandboxes.channel(id), is("not_found"));
     const listed = await scene.sandboxes.list({ order: "asc", limit: 10, states: ["paused"] });
@@ -190,7 +190,7 @@ describe("a pause that fails", () => {
     },
   };
   for (const [where, fault] of Object.entries(faults)) {
-    it(`${where} leaves it running, with what was left of its time, and the next one succeeds`, async () => {
+    it(`C27: ${where} leaves it running, with what was left of its time, and the next one succeeds`, async () => {
       await using scene = await Scene.open();
       const { id } = await scene.create({ timeoutMs: 100_000 });
       await scene.clock.advance(30_000);

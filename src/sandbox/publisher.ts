@@ -130,12 +130,13 @@ export class Publisher implements AsyncDisposable {
 
   /** Never rejects. */
   async #publish(publication: Publication, cancelled: AbortSignal): Promise<void> {
-    const { bucket, onPublished, meter } = this.#options;
+    const { bucket, clock, onPublished, meter } = this.#options;
     const { manifest, directory } = publication.made;
     const { build } = manifest;
     await Promise.resolve(); // `#current` is set by then
     try {
-      await putMadeBuild(bucket, directory, manifest, AbortSignal.any([cancelled, this.#over.signal]));
+      const either = AbortSignal.any([cancelled, this.#over.signal]);
+      await putMadeBuild(bucket, directory, manifest, clock, either);
       cancelled.throwIfAborted();
       this.#waiting.delete(build);
       meter.count("larder_builds_published_total");

@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Meter } from "../base/meter.ts";
 import type { Random } from "../base/random.ts";
+import type { Tracer } from "../base/tracer.ts";
 import type { Store } from "../store/store.ts";
 import type { AdmissionLimits } from "./admission.ts";
 import type { SnapshotKeeper } from "./child-builds.ts";
@@ -15,6 +16,8 @@ export interface SandboxesOptions {
   readonly snapshots: SnapshotKeeper;
   readonly host: HostShape;
   readonly limits: AdmissionLimits;
+  /** Machines that wait, started, for each kind of sandbox that is asked for. */
+  readonly poolMachinesMax: number;
   /** Gets one directory for each sandbox. */
   readonly directory: string;
   /** The same for sockets; short. */
@@ -26,4 +29,5 @@ export interface SandboxesOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly meter: Meter;
+  readonly tracer?: Tracer;
 }

@@ -1,17 +1,20 @@
 import { abortable } from "../base/abortable.ts";
 import { deadline } from "../base/deadline.ts";
 import { Failure } from "../base/failure.ts";
+import { silentTracer } from "../base/tracer.ts";
 import type { SandboxRecord } from "../store/sandbox-records.ts";
 import { adoption, leftMachine } from "./adoption.ts";
 import { Admission } from "./admission.ts";
 import { type Berth, retakeBerth, takeBerth } from "./berths.ts";
-import { chooseBuild } from "./choose-build.ts";
 import { checkLimit, checkRequest, checkTimeout, type CreateRequest } from "./create-request.ts";
 import { type Ingress, ingressOf } from "./ingress.ts";
-import type { GuestChannel, LaunchOrder } from "./launcher.ts";
+import type { GuestChannel } from "./launcher.ts";
 import { inspectionOf } from "./inspection.ts";
-import { forkRecord, newRecord } from "./new-record.ts";
+import { MachinePool } from "./machine-pool.ts";
+import { newPlaces } from "./new-places.ts";
+import { forkRecord } from "./new-record.ts";
 import { capture, type Captured, type Connected } from "./outcomes.ts";
+import { type Prepared, prepareCreate } from "./prepare-create.ts";
 import { Sandbox } from "./sandbox.ts";
 import { recordStates, type SandboxFilter, type SandboxPage } from "./sandbox-filter.ts";
 import { type SandboxView, viewOf } from "./sandbox-view.ts";
@@ -26,6 +29,7 @@ const adoptMsMax = 60_000;
 export class Sandboxes implements AsyncDisposable {
   readonly #options: SandboxesOptions;
   readonly #admission: Admission;
+  readonly #pool: MachinePool;
   readonly #live = new Map<string, Sandbox>();
   readonly #creates = new Set<Promise<unknown>>();
   readonly #closing = new AbortController();
@@ -33,6 +37,7 @@ export class Sandboxes implements AsyncDisposable {
   constructor(options: SandboxesOptions) {
     this.#options = options;
     this.#admission = new Admission(options.limits, options.clock);
+    this.#pool = new MachinePool({ ...options, machinesMax: options.poolMachinesMax });
   }
 
   /**
@@ -41,7 +46,9 @@ export class Sandboxes implements AsyncDisposable {
    */
   async create(request: CreateRequest, signal: AbortSignal): Promise<SandboxView> {
     checkRequest(request);
-    return await this.#amongCreates(this.#create(request, AbortSignal.any([signal, this.#closing.signal])));
+    const { tracer = silentTracer } = this.#options;
+    const create = () => this.#create(request, AbortSignal.any([signal, this.#closing.signal]));
+    return await this.#amongCreates(tracer.span("create", { template: request.template }, create));
   }
 
   /**
@@ -119,8 +126,10 @@ export class Sandboxes implements AsyncDisposable {
     const either = AbortSignal.any([signal, this.#closing.signal]);
     const start = async () => {
       const berth = await this.#berth(like.record.memoryBytes, either);
-      const record = forkRecord(like.record, like.held.build, timeoutMs, this.#options);
-      return await this.#begin(record, { how: like.memory ? "restore" : "boot", berth }, either);
+      const wish = { build: like.held.build, timeoutMs };
+      const record = forkRecord(like.record, wish, newPlaces(this.#options), this.#options.clock);
+      const how = like.memory ? "restore" : "boot";
+      return await this.#begin({ record, how, berth, started: undefined }, either);
     };
     return await this.#amongCreates(start());
   }
@@ -156,9 +165,9 @@ export class Sandboxes implements AsyncDisposable {
 
   /** The way into its guest, good until it ends. */
   channel(id: string): GuestChannel {
-    const { channel } = this.#running(id);
-    if (channel === undefined) throw noSuchSandbox(id);
-    return channel;
+    const { guest } = this.#running(id);
+    if (guest === undefined) throw noSuchSandbox(id);
+    return guest.channel;
   }
 
   /** Who may come to its ports from outside. */
@@ -166,9 +175,14 @@ export class Sandboxes implements AsyncDisposable {
     return ingressOf(this.#view(this.#known(id).record));
   }
 
-  inspect(): object {
+  inspect() {
     const sandboxes = inspectionOf(this.#live.values());
-    return { sandboxes, places: this.#admission.inside, waiting: this.#admission.waiting };
+    return {
+      sandboxes,
+      pool: this.#pool.ids,
+      places: this.#admission.inside,
+      waiting: this.#admission.waiting,
+    };
   }
 
   /**
@@ -182,7 +196,7 @@ export class Sandboxes implements AsyncDisposable {
       if (running === "leave" && sandbox.state === "running") await sandbox.leave();
       else if (sandbox.state !== "asleep") await sandbox.end("closing");
     };
-    await Promise.allSettled([...this.#creates, ...[...this.#live.values()].map(end)]);
+    await Promise.allSettled([...this.#creates, ...[...this.#live.values()].map(end), this.#pool.close()]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -195,40 +209,25 @@ export class Sandboxes implements AsyncDisposable {
       return await create;
     } finally {
       this.#creates.delete(create);
+      if (this.#creates.size === 0) this.#pool.fillSoon();
       this.#show();
     }
   }
 
   async #create(request: CreateRequest, signal: AbortSignal): Promise<SandboxView> {
-    const { store, host, clock, meter, logger } = this.#options;
-    signal.throwIfAborted();
-    const found = await store.templates.find(request.template);
-    if (found === undefined) throw new Failure("not_found", `there is no template '${request.template}'`);
-    const chosen = chooseBuild(found.builds, host);
+    const { clock, meter } = this.#options;
     const began = clock.monotonic();
-    const entering = this.#berth(chosen.build.memoryBytes, signal);
-    this.#show();
-    const berth = await entering;
-    meter.observe("larder_create_step_seconds", (clock.monotonic() - began) / 1000, { step: "admission" });
-    const record = newRecord(request, { template: found.template, build: chosen.build }, this.#options);
-    if (chosen.how === "boot") {
-      const facts = { sandbox: record.id, template: found.template.name, because: chosen.because };
-      logger.warn(facts, "a sandbox is booted from its disk instead of restored");
-    }
-    const view = await this.#begin(record, { how: chosen.how, berth }, signal);
+    const node = { admission: this.#admission, pool: this.#pool, onEntering: () => this.#show() };
+    const view = await this.#begin(await prepareCreate(request, node, this.#options, signal), signal);
     meter.observe("larder_create_seconds", (clock.monotonic() - began) / 1000);
     return view;
   }
 
-  async #begin(
-    record: SandboxRecord,
-    { how, berth }: { readonly how: LaunchOrder["how"]; readonly berth: Berth },
-    signal: AbortSignal,
-  ): Promise<SandboxView> {
+  async #begin({ record, how, berth, started }: Prepared, signal: AbortSignal): Promise<SandboxView> {
     const sandbox = this.#sandbox(record);
     this.#live.set(record.id, sandbox);
     const { timeoutMs } = record;
-    const awakening = { how: async () => how, timeoutMs: () => timeoutMs, berth: async () => berth };
+    const awakening = { how: async () => how, timeoutMs: () => timeoutMs, berth: async () => berth, started };
     await sandbox.start(awakening, signal);
     return this.#view(sandbox.record);
   }
@@ -252,8 +251,8 @@ export class Sandboxes implements AsyncDisposable {
     return this.#amongCreates(woken);
   }
 
-  #berth(memoryBytes: number, signal: AbortSignal): Promise<Berth> {
-    return takeBerth(this.#admission, this.#options.uids, memoryBytes, signal);
+  #berth(bytes: number, signal: AbortSignal): Promise<Berth> {
+    return takeBerth(this.#admission, this.#options.uids, bytes, signal);
   }
 
   #sandbox(record: SandboxRecord): Sandbox {

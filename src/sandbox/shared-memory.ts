@@ -77,7 +77,7 @@ export class SharedMemory {
 
   /** For operators. */
   inspect(): object {
-    const guests = Array.from(this.#lent, ({ sandbox, stalled }) => ({ sandbox, stalled: stalled > 0 }));
+    const guests = Array.from(this.#lent, ({ sandbox, isStalled }) => ({ sandbox, stalled: isStalled }));
     return { name: this.name, build: this.build, guests };
   }
 

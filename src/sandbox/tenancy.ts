@@ -1,7 +1,7 @@
 import type { Logger } from "../base/logger.ts";
 import type { SandboxRecord, SandboxRecords } from "../store/sandbox-records.ts";
 import type { Berth } from "./berths.ts";
-import type { Guest, Launcher, LaunchOrder, LeftMachine } from "./launcher.ts";
+import type { Guest, Launcher, LaunchOrder, LeftMachine, StartedMachine } from "./launcher.ts";
 
 export interface TenancyOptions {
   readonly launcher: Launcher;
@@ -19,6 +19,8 @@ export interface Awakening {
   readonly timeoutMs: () => number;
   /** Its machine runs already. */
   readonly left?: LeftMachine;
+  /** It waits already, to be woken; what was started for it ends with an awakening that fails. */
+  readonly started?: StartedMachine | undefined;
   /** Takes what it needs of the node; given back when it sleeps or is gone. */
   readonly berth: (signal: AbortSignal) => Promise<Berth>;
 }
@@ -36,23 +38,12 @@ export class Tenancy {
   }
 
   /** Takes a berth and launches a machine in it; `note` writes the record before anything is there. */
-  async begin(
-    { how, berth, left }: Awakening,
-    note: () => Promise<void>,
-    signal: AbortSignal,
-  ): Promise<Guest> {
-    const { launcher, record, change } = this.#options;
-    const way = await how();
-    const own = await berth(signal);
-    this.#berth = own;
+  async begin(awakening: Awakening, note: () => Promise<void>, signal: AbortSignal): Promise<Guest> {
     try {
-      if (own.uid !== undefined) change({ uid: own.uid });
-      await note();
-      if (this.#untidy) await launcher.reap(record());
-      this.#untidy = false;
-      return await launcher.launch({ ...this.#order(way), ...(left && { left }) }, signal);
-    } finally {
-      own.started();
+      return await this.#begin(awakening, note, signal);
+    } catch (error) {
+      await awakening.started?.[Symbol.asyncDispose]();
+      throw error;
     }
   }
 
@@ -87,6 +78,27 @@ export class Tenancy {
   leave(): void {
     this.#berth?.[Symbol.dispose]();
     this.#berth = undefined;
+  }
+
+  async #begin(
+    { how, berth, left, started }: Awakening,
+    note: () => Promise<void>,
+    signal: AbortSignal,
+  ): Promise<Guest> {
+    const { launcher, record, change } = this.#options;
+    const way = await how();
+    const own = await berth(signal);
+    this.#berth = own;
+    try {
+      if (own.uid !== undefined) change({ uid: own.uid });
+      await note();
+      if (this.#untidy) await launcher.reap(record());
+      this.#untidy = false;
+      const order = { ...this.#order(way), ...(left && { left }) };
+      return await (started === undefined ? launcher.launch(order, signal) : started.wake(order, signal));
+    } finally {
+      own.started();
+    }
   }
 
   /** True when the guest has removed all of itself. */

@@ -1,6 +1,6 @@
 import { closeSync, openSync } from "node:fs";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import { type Dialect, SqliteDialect } from "kysely";
+import { type Dialect, type DialectAdapter, SqliteDialect } from "kysely";
 import { Failure, type FailureCode } from "../base/failure.ts";
 
 /**
@@ -8,8 +8,27 @@ import { Failure, type FailureCode } from "../base/failure.ts";
  * There is one connection; the query builder lets one query or transaction after the other use it.
  */
 export function sqliteDialect(path: string): Dialect {
-  return new SqliteDialect({ database: () => Promise.resolve(openDatabase(path)) });
+  const dialect = new SqliteDialect({ database: () => Promise.resolve(openDatabase(path)) });
+  return {
+    createAdapter: () => adapter,
+    createDriver: () => dialect.createDriver(),
+    createIntrospector: (db) => dialect.createIntrospector(db),
+    createQueryCompiler: () => dialect.createQueryCompiler(),
+  };
 }
+
+/**
+ * What the query builder is told of SQLite. It changes its schema within transactions, although the builder's own
+ * adapter denies that: a process that is killed on the way from one schema to the next has taken no step.
+ */
+const adapter: DialectAdapter = {
+  supportsMultipleConnections: false,
+  supportsTransactionalDdl: true,
+  supportsReturning: true,
+  // There is one connection, and it is reserved for the migration as long as that takes.
+  acquireMigrationLock: () => Promise.resolve(),
+  releaseMigrationLock: () => Promise.resolve(),
+};
 
 function openDatabase(path: string) {
   // SQLite gives its -wal and -shm files the mode of this one; it holds the seed of all tokens.

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { DatabaseSync } from "node:sqlite";
-import { after, before, beforeEach, describe, it } from "node:test";
+import { DatabaseSync, StatementSync } from "node:sqlite";
+import { after, before, beforeEach, describe, it, mock } from "node:test";
 import { Failure } from "../base/failure.ts";
 import { silentLogger } from "../base/logger.ts";
 import { assertNothingLeft, takeCensus } from "../base/testing/census.ts";
@@ -58,6 +58,33 @@ describe("Store", () => {
       (error) => Failure.is(error, "invalid") && /newer version.*0099-later/.test(error.message),
     );
     await assertNothingLeft(census);
+  });
+
+  it("is brought up to date, or stays as it was, wherever the process that does it breaks off", async () => {
+    const run = Reflect.get(StatementSync.prototype, "run") as (...args: never[]) => never;
+    let left = Infinity;
+    mock.method(StatementSync.prototype, "run", function (this: StatementSync, ...values: never[]) {
+      if (left-- <= 0) throw new Error("killed");
+      return Reflect.apply(run, this, values);
+    });
+    /** False when it was broken off. */
+    const opens = async (place: string) => {
+      const store = await open(place).catch(() => undefined);
+      await store?.close();
+      return store !== undefined;
+    };
+    try {
+      for (let steps = 0; ; steps++) {
+        const place = `${file}-${steps}`;
+        left = steps;
+        const isDone = await opens(place);
+        left = Infinity;
+        assert.ok(await opens(place), `broken off at statement ${steps}`);
+        if (isDone) break;
+      }
+    } finally {
+      mock.restoreAll();
+    }
   });
 
   it("says that a file is no store", async () => {

@@ -10,6 +10,7 @@ import type { Tables } from "./schema.ts";
 import { Settings } from "./settings.ts";
 import { SnapshotRecords } from "./snapshot-records.ts";
 import { sqliteDialect } from "./sqlite-dialect.ts";
+import { TemplateCards } from "./template-cards.ts";
 import { TemplateRecords } from "./template-records.ts";
 import { TemplateTags } from "./template-tags.ts";
 
@@ -32,6 +33,8 @@ export class Store implements AsyncDisposable {
   readonly sandboxes: SandboxRecords;
   readonly childBuilds: ChildBuildRecords;
   readonly snapshots: SnapshotRecords;
+  /** What the bucket is told of all this. */
+  readonly cards: TemplateCards;
   readonly #db: Kysely<Tables>;
 
   private constructor(db: Kysely<Tables>, settings: Settings, clock: Clock, random: Random) {
@@ -43,6 +46,7 @@ export class Store implements AsyncDisposable {
     this.sandboxes = new SandboxRecords(db);
     this.childBuilds = new ChildBuildRecords(db, clock);
     this.snapshots = new SnapshotRecords(db, clock, random);
+    this.cards = new TemplateCards(db);
   }
 
   /** Opens or makes the store; throws `invalid` when a newer version wrote it, `corrupt` when it is no store. */

@@ -1,7 +1,8 @@
+import { rm } from "node:fs/promises";
 import path from "node:path";
 import { bundleGuest } from "../agent/bundle-guest.ts";
 import { Failure } from "../base/failure.ts";
-import { machineShape } from "../machine/machine-shape.ts";
+import { machineShape, sameShape } from "../machine/machine-shape.ts";
 import type { TemplateRecords } from "../store/template-records.ts";
 import { aptOnce } from "./apt-download.ts";
 import { provideInputs, qemuStep } from "./base-inputs.ts";
@@ -14,7 +15,8 @@ import { type DebianChoice, debianSources } from "./debian-sources.ts";
 import { FailedRestores } from "./failed-restores.ts";
 import { firstBoot } from "./first-boot.ts";
 import { readHostSystem } from "./host-system.ts";
-import { type MakeOptions, makeFirstThatRuns } from "./make-base.ts";
+import { discard, finishTemplate, type MakeOptions, makeFirstThatRuns } from "./make-base.ts";
+import { type MadeTemplate, madeTemplates } from "./made-template.ts";
 import { workplace } from "./workplace.ts";
 
 export interface BuildBaseOptions
@@ -47,8 +49,13 @@ export async function buildBase(options: BuildBaseOptions, signal: AbortSignal):
   };
   if (when === "if needed") {
     const kept = await whatThereIs(options, facts);
-    if (kept !== undefined) return kept;
+    if (kept !== undefined) {
+      await withoutNamed(options, await madeTemplates(options.madeDirectory));
+      return kept;
+    }
   }
+  const taken = await takeUp(options, facts, signal);
+  if (taken !== undefined) return taken;
   const onWait = (detail: string) => onProgress({ step: "waiting", detail, seconds: 0, done: false });
   using _lock = await lockCache(cacheDirectory, clock, onWait, signal);
   await removeLeftovers(cacheDirectory, signal);
@@ -79,12 +86,50 @@ interface Facts {
   readonly failures: FailedRestores;
 }
 
-/** The template as it is, if it is what this machine needs. */
-async function whatThereIs(options: BuildBaseOptions, facts: Facts): Promise<Base | undefined> {
-  const host = await options.host().catch((error: unknown) => {
+/** Goes on with a template that was made and not published, or not proven, before this ended the last time (C27). */
+async function takeUp(
+  options: BuildBaseOptions,
+  facts: Facts,
+  signal: AbortSignal,
+): Promise<Base | undefined> {
+  const { bucket, madeDirectory, onProgress } = options;
+  const left = await withoutNamed(options, await madeTemplates(madeDirectory));
+  const host = left.length === 0 ? undefined : await hostOf(options);
+  if (host === undefined) return undefined;
+  const candidates = (await candidatesOf(host, options.mayEmulate, facts)).filter(({ failed }) => !failed);
+  for (const made of left) {
+    const at = candidates.findIndex(({ shape }) => sameShape(made.shape, shape).same);
+    if (made.recipe !== facts.recipe || at < 0) await discard(bucket, made, signal);
+    else {
+      const detail = "was made before: going on with its publishing";
+      onProgress({ step: "template base", detail, seconds: 0, done: false });
+      const isLast = at === candidates.length - 1;
+      const base = await finishTemplate({ ...options, ...facts }, made, isLast, signal);
+      if (base !== undefined) return base;
+    }
+  }
+  return undefined;
+}
+
+/** Those that the name leads to already are done: only their directories were left. */
+async function withoutNamed({ templates }: BuildBaseOptions, made: MadeTemplate[]): Promise<MadeTemplate[]> {
+  const named = (await templates.find(baseRecipe.name))?.builds ?? [];
+  const isNamed = ({ manifest }: MadeTemplate) => named.some(({ id }) => id === manifest.build);
+  for (const { directory } of made.filter(isNamed)) await rm(directory, { recursive: true, force: true });
+  return made.filter((each) => !isNamed(each));
+}
+
+/** Undefined when there is no QEMU yet. */
+async function hostOf(options: BuildBaseOptions): Promise<BaseHost | undefined> {
+  return await options.host().catch((error: unknown) => {
     if (Failure.is(error, "not_found")) return undefined;
     throw error;
   });
+}
+
+/** The template as it is, if it is what this machine needs. */
+async function whatThereIs(options: BuildBaseOptions, facts: Facts): Promise<Base | undefined> {
+  const host = await hostOf(options);
   if (host === undefined) return undefined;
   const candidates = await candidatesOf(host, options.mayEmulate, facts);
   const builds = (await options.templates.find(baseRecipe.name))?.builds ?? [];

@@ -5,16 +5,19 @@ import path from "node:path";
 import { describe, it } from "node:test";
 import { Failure } from "../base/failure.ts";
 import { silentLogger } from "../base/logger.ts";
+import { type FaultPlan, faulty } from "../base/testing/faulty.ts";
 import { SeededRandom } from "../base/testing/seeded-random.ts";
 import { VirtualClock } from "../base/testing/virtual-clock.ts";
+import type { Bucket } from "../bucket/bucket.ts";
 import { MemoryBucket } from "../bucket/memory-bucket.ts";
 import type { MachineShape } from "../build/manifest.ts";
-import { manifestKey } from "../build/object-keys.ts";
+import { manifestKey, packKey } from "../build/object-keys.ts";
 import type { PublishedTemplate } from "../store/template-records.ts";
 import type { BaseHost, Proof } from "./base-types.ts";
 import { FailedRestores } from "./failed-restores.ts";
 import type { FirstBootOptions } from "./first-boot.ts";
-import { type MakeOptions, makeFirstThatRuns } from "./make-base.ts";
+import { madeTemplates } from "./made-template.ts";
+import { finishTemplate, type MakeOptions, makeFirstThatRuns } from "./make-base.ts";
 
 const never = new AbortController().signal;
 const shape = (accelerator: "kvm" | "tcg"): MachineShape => ({
@@ -50,6 +53,7 @@ async function workshop(refuses: (proof: Proof) => boolean, refusesToBoot: reado
     host: { tscKhz: 1 } as BaseHost,
     machineId: "template-test",
     directory,
+    madeDirectory: path.join(directory, "made"),
     socketDirectory: directory,
     boot,
     bucket,
@@ -114,6 +118,46 @@ describe("makeFirstThatRuns", () => {
     await using shop = await workshop(() => true);
     await assert.rejects(makeFirstThatRuns(shop.options, [tcg], never), { code: "unavailable" });
     assert.deepEqual(shop.saved, []);
+  });
+
+  it("C27: a publish that broke off is taken up by the next start, where that was, without another boot", async () => {
+    await using shop = await workshop(() => false);
+    const puts: string[] = [];
+    let isAway = (key: string) => key.endsWith("/snapfile");
+    const plan: FaultPlan = (method, args) => {
+      if (method !== "put") return undefined;
+      puts.push(String(args[0]));
+      return isAway(String(args[0])) ? { kind: "fail", code: "unavailable" } : undefined;
+    };
+    const options = { ...shop.options, bucket: faulty(shop.bucket as Bucket, plan) };
+    await assert.rejects(makeFirstThatRuns(options, [kvm, tcg], never), { code: "unavailable" });
+    assert.equal(
+      await options.failures.has("r", kvm),
+      false,
+      "that the bucket is away is not the machine's fault",
+    );
+    const [made, ...others] = await madeTemplates(options.madeDirectory);
+    assert.ok(made !== undefined && others.length === 0 && shop.saved.length === 0);
+    const { build } = made.manifest;
+    assert.ok(puts.includes(packKey(build, "memfile")) && !puts.includes(manifestKey(build)));
+    puts.length = 0;
+    isAway = () => false;
+    const base = await finishTemplate(options, made, false, never);
+    assert.equal(base?.build, build);
+    assert.deepEqual(puts, [`builds/${build}/snapfile`, `builds/${build}/metafile`, manifestKey(build)]);
+    assert.deepEqual(await madeTemplates(options.madeDirectory), []);
+    assert.deepEqual(
+      shop.saved.map((each) => each.build.id),
+      [build],
+    );
+  });
+
+  it("removes a build that does not run, here and in the bucket", async () => {
+    await using shop = await workshop(() => true);
+    await assert.rejects(makeFirstThatRuns(shop.options, [kvm, tcg], never), { code: "unavailable" });
+    assert.deepEqual(await madeTemplates(shop.options.madeDirectory), []);
+    const { objects } = await shop.bucket.list("builds/", {}, never);
+    assert.deepEqual(objects, []);
   });
 
   it("takes a full disk and a caller who left for what they are, not for a machine that does not run", async () => {

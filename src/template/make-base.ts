@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import path from "node:path";
 import type { Clock } from "../base/clock.ts";
@@ -6,14 +5,15 @@ import { Failure } from "../base/failure.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import type { Bucket } from "../bucket/bucket.ts";
+import { deleteBuild } from "../build/delete-build.ts";
 import type { MachineShape } from "../build/manifest.ts";
-import { publishBuild } from "../build/publish-build.ts";
 import type { TemplateRecords } from "../store/template-records.ts";
 import type { BaseInputs } from "./base-inputs.ts";
 import { baseRecipe } from "./base-recipe.ts";
 import type { Base, BaseHost, Proof } from "./base-types.ts";
 import type { FailedRestores } from "./failed-restores.ts";
 import type { FirstBootOptions, Snapshot } from "./first-boot.ts";
+import { type MadeTemplate, makeTemplate, putTemplate } from "./made-template.ts";
 import { type OnProgress, step, type Tell } from "./progress.ts";
 
 export interface MakeOptions {
@@ -23,6 +23,8 @@ export interface MakeOptions {
   readonly host: BaseHost;
   /** For everything on the way: emptied before, removed afterwards. */
   readonly directory: string;
+  /** For builds that are yet to be published and proven; kept when this breaks off. */
+  readonly madeDirectory: string;
   /** For the machine's sockets: short; made before, removed afterwards. */
   readonly socketDirectory: string;
   /** Names the machine among all processes of the host. */
@@ -52,74 +54,109 @@ export async function makeFirstThatRuns(
 ): Promise<Base> {
   for (const [index, shape] of shapes.entries()) {
     const isLast = index === shapes.length - 1;
-    try {
-      return await make(options, shape, isLast, signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (isLast || Failure.is(error, "exhausted")) throw error;
-      await options.failures.add(options.recipe, shape);
-      say(
-        options,
-        `${nameOf(shape)} does not run it here (${Failure.from(error).message}): trying the next way`,
-      );
-    }
+    const made = await attempt(options, { shape, isLast }, () => boot(options, shape, signal), signal);
+    const base = made && (await finishTemplate(options, made, isLast, signal));
+    if (base !== undefined) return base;
   }
   throw new Failure("internal", "there is no machine to make base for");
 }
 
-async function make(
-  options: MakeOptions,
-  shape: MachineShape,
-  mayBoot: boolean,
+/** What it takes to bring a build that lies whole on this disk to its name. */
+export type FinishOptions = Pick<
+  MakeOptions,
+  "recipe" | "failures" | "bucket" | "templates" | "prove" | "clock" | "onProgress"
+>;
+
+/**
+ * Publishes a build, proves it and gives it its name. It stays on this disk for the next time when that breaks off.
+ * One that does not run is removed: the answer is undefined then, unless it was the last way.
+ */
+export async function finishTemplate(
+  options: FinishOptions,
+  made: MadeTemplate,
+  isLast: boolean,
   signal: AbortSignal,
-): Promise<Base> {
-  const { host, machineId: id, uid, templates, recipe } = options;
-  const directory = await mkdtemp(path.join(options.directory, "boot-"));
+): Promise<Base | undefined> {
+  const { bucket, templates, clock, onProgress, recipe } = options;
+  const { manifest, shape } = made;
+  // A bucket that is away says nothing about the machine.
+  await step("publishing", clock, onProgress, async (tell) => {
+    tell("to the bucket");
+    await putTemplate(bucket, made, clock, signal);
+  });
+  const { build } = manifest;
   const { accelerator, vcpus, memoryBytes } = shape;
-  const { machines, tscKhz } = host;
-  const machine = { ...options, id, uid, directory, accelerator, host: machines, tscKhz };
-  const snapshot = await options.boot(machine, signal);
-  const build = randomUUID();
-  await publish(options, { build, snapshot, directory, shape }, signal);
-  await rm(directory, { recursive: true });
-  const coldBoot = !(await restores(options, { build, accelerator, vcpus, memoryBytes }, mayBoot, signal));
+  const proof = { build, accelerator, vcpus, memoryBytes };
+  const prove = async () => ({ restored: await restores(options, proof, isLast, signal) });
+  const proven = await attempt(options, { shape, isLast }, prove, signal).catch(async (error: unknown) => {
+    if (!signal.aborted) await discard(bucket, made, signal);
+    throw error;
+  });
+  if (proven === undefined) {
+    await discard(bucket, made, signal);
+    return undefined;
+  }
+  const coldBoot = !proven.restored;
   const { name, diskBytes } = baseRecipe;
   const record = { id: build, diskBuild: build, recipe, shape, coldBoot, vcpus, memoryBytes, diskBytes };
   await templates.publish({ name, build: record });
+  await rm(made.directory, { recursive: true, force: true });
   return { build, accelerator, coldBoot };
 }
 
-interface Made {
-  readonly build: string;
-  readonly snapshot: Snapshot;
-  readonly directory: string;
-  readonly shape: MachineShape;
+/** Removes a build that no name will lead to. What cannot be removed from the bucket now, a collection finds. */
+export async function discard(bucket: Bucket, made: MadeTemplate, signal: AbortSignal): Promise<void> {
+  await rm(made.directory, { recursive: true, force: true });
+  await deleteBuild(bucket, made.manifest.build, signal).catch(() => {});
 }
 
-async function publish(options: MakeOptions, made: Made, signal: AbortSignal): Promise<void> {
-  const { inputs, bucket, clock, onProgress } = options;
-  const { build, snapshot, directory, shape } = made;
-  const { rootfs, memfile, snapfile, metafile } = snapshot;
-  await step("publishing", clock, onProgress, async (tell) => {
+/** What a machine that does not run here throws is remembered, and the answer is undefined: the next way is tried. */
+async function attempt<T>(
+  options: Pick<MakeOptions, "recipe" | "failures" | "onProgress">,
+  { shape, isLast }: { readonly shape: MachineShape; readonly isLast: boolean },
+  work: () => Promise<T>,
+  signal: AbortSignal,
+): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    signal.throwIfAborted();
+    if (isLast || Failure.is(error, "exhausted")) throw error;
+    await options.failures.add(options.recipe, shape);
+    const why = `${nameOf(shape)} does not run it here (${Failure.from(error).message}): trying the next way`;
+    options.onProgress({ step: "template base", detail: why, seconds: 0, done: false });
+    return undefined;
+  }
+}
+
+async function boot(options: MakeOptions, shape: MachineShape, signal: AbortSignal): Promise<MadeTemplate> {
+  const { host, machineId: id, uid } = options;
+  const directory = await mkdtemp(path.join(options.directory, "boot-"));
+  const { accelerator } = shape;
+  const { machines, tscKhz } = host;
+  const machine = { ...options, id, uid, directory, accelerator, host: machines, tscKhz };
+  const snapshot = await options.boot(machine, signal);
+  const made = await pack(options, { snapshot, shape }, signal);
+  await rm(directory, { recursive: true });
+  return made;
+}
+
+async function pack(
+  options: MakeOptions,
+  { snapshot, shape }: { readonly snapshot: Snapshot; readonly shape: MachineShape },
+  signal: AbortSignal,
+): Promise<MadeTemplate> {
+  const { inputs, recipe, clock, onProgress, madeDirectory } = options;
+  return await step("packing", clock, onProgress, async (tell) => {
     tell("agent disk, kernel");
-    await publishBuild(
-      {
-        bucket,
-        build,
-        createdAt: new Date(clock.now()).toISOString(),
-        artifacts: { rootfs, memfile, snapfile },
-        metafile,
-        shape,
-        inputs: [
-          { name: "agent-disk", path: inputs.agentDisk },
-          { name: "kernel", path: inputs.kernel },
-          { name: "initrd", path: inputs.initrd },
-        ],
-        scratch: directory,
-        onProgress: tell,
-      },
-      signal,
-    );
+    const named = [
+      { name: "agent-disk", path: inputs.agentDisk },
+      { name: "kernel", path: inputs.kernel },
+      { name: "initrd", path: inputs.initrd },
+    ] as const;
+    const createdAt = new Date(clock.now()).toISOString();
+    const parts = { snapshot, inputs: named, recipe, shape, createdAt, onProgress: tell };
+    return await makeTemplate(madeDirectory, parts, signal);
   });
 }
 
@@ -128,7 +165,7 @@ async function publish(options: MakeOptions, made: Made, signal: AbortSignal): P
  * answer is false.
  */
 async function restores(
-  { prove, clock, onProgress }: MakeOptions,
+  { prove, clock, onProgress }: FinishOptions,
   proof: Omit<Proof, "how">,
   mayBoot: boolean,
   signal: AbortSignal,
@@ -148,10 +185,6 @@ async function restores(
     tell("it boots and runs a command: sandboxes will be booted, which takes seconds each");
     return false;
   });
-}
-
-function say({ onProgress }: MakeOptions, detail: string): void {
-  onProgress({ step: "template base", detail, seconds: 0, done: false });
 }
 
 function nameOf({ accelerator }: MachineShape): string {

@@ -1,18 +1,29 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { hash } from "node:crypto";
-import { mkdtemp, open, readdir, readFile, rm, stat } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { dataRanges } from "../../src/base/sparse-file.ts";
 import { SeededRandom } from "../../src/base/testing/seeded-random.ts";
 import { DirectoryBucket } from "../../src/bucket/directory-bucket.ts";
 import { chunkBytes, type ImageArtifact, imageArtifacts } from "../../src/build/artifact.ts";
+import { ArtifactIndex } from "../../src/build/artifact-index.ts";
+import { isZero } from "../../src/build/is-zero.ts";
+import { parseManifest } from "../../src/build/manifest.ts";
 import { type PublishedBuild, publishRandomBuild } from "../../src/build/testing/published-build.ts";
 import { realDisk } from "../../src/cache/disk.ts";
 import { Journal } from "../../src/cache/journal.ts";
 import { Ledger } from "../../src/cache/ledger.ts";
+import { checkBucket, checkEnd, checkNode } from "./check-node.ts";
+import { workOnNode } from "./node-workload.ts";
 import { never, openCache, type Place, work } from "./workload.ts";
+
+/** What a run does to its disk: all of it, and by kind. */
+export interface Steps {
+  readonly steps: number;
+  readonly kinds: Readonly<Record<string, number>>;
+}
 
 /** A bucket with some builds, and for every kill point a fresh shelf. */
 export class CrashWorld implements AsyncDisposable {
@@ -30,6 +41,10 @@ export class CrashWorld implements AsyncDisposable {
     const random = new SeededRandom(7);
     const builds = [];
     for (let i = 0; i < 2; i++) builds.push(await publishRandomBuild(bucket, random, { chunks: 6 }));
+    const unfinished = path.join(directory, "bucket", "builds", "33333333-3333-4333-8333-333333333333");
+    await mkdir(unfinished);
+    await writeFile(path.join(unfinished, "rootfs.pack"), "half of it");
+    await writeFile(path.join(directory, "bucket", "blobs", "sha256", "ab".repeat(32)), "nobody's");
     return new CrashWorld(directory, builds);
   }
 
@@ -38,25 +53,35 @@ export class CrashWorld implements AsyncDisposable {
   }
 
   /** Steps of a run that nobody kills. */
-  async countSteps(): Promise<number> {
-    await using shelf = await this.#shelf();
-    return Number(await runChild(shelf.place, 0));
+  async countSteps(): Promise<Steps> {
+    await using own = await this.#place();
+    return JSON.parse(await runChild(own.place, 0)) as Steps;
   }
 
   /** Kills a fresh run right before a step, and checks all that was promised for the next start. */
   async killAt(step: number): Promise<void> {
-    await using shelf = await this.#shelf();
-    await runChild(shelf.place, step);
-    const kept = await this.#checkKept(shelf.place);
-    await this.#checkNextStart(shelf.place, kept);
-    await work(shelf.place, realDisk);
+    await using own = await this.#place();
+    const { place } = own;
+    await runChild(place, step);
+    await checkBucket(place);
+    const kept = await this.#checkKept(place);
+    await this.#checkNextStart(place, kept);
+    await checkNode(place, this.#image(place.builds[0] ?? "", "rootfs"));
+    await checkBucket(place);
+    await work(place, realDisk);
+    await workOnNode(place, realDisk);
+    await checkBucket(place);
+    await checkEnd(place);
   }
 
-  async #shelf(): Promise<AsyncDisposable & { place: Place }> {
-    const shelf = await mkdtemp(path.join(this.#directory, "shelf-"));
+  /** A shelf and a store that are empty, and a bucket as it was made, with some garbage. */
+  async #place(): Promise<AsyncDisposable & { place: Place }> {
+    const directory = await mkdtemp(path.join(this.#directory, "place-"));
     const builds = this.#builds.map(({ build }) => build);
-    const place = { shelf, bucket: path.join(this.#directory, "bucket"), builds };
-    return { place, [Symbol.asyncDispose]: () => rm(shelf, { recursive: true }) };
+    const [shelf, data, bucket] = ["shelf", "data", "bucket"].map((name) => path.join(directory, name));
+    const place = { shelf: shelf ?? "", data: data ?? "", bucket: bucket ?? "", builds };
+    await cp(path.join(this.#directory, "bucket"), place.bucket, { recursive: true });
+    return { place, [Symbol.asyncDispose]: () => rm(directory, { recursive: true }) };
   }
 
   /** C21: whatever the journal says is kept lies there, byte for byte. Returns names of those chunks. */
@@ -68,14 +93,19 @@ export class CrashWorld implements AsyncDisposable {
       const manifest = await readFile(path.join(directory, "manifest.json"));
       assert.equal(hash("sha256", manifest), manifestDigest, "the manifest that the journal names");
       for (const [artifact, numbers] of chunks) {
-        const data =
-          numbers.size === 0 ? Buffer.alloc(0) : await readFile(path.join(directory, `${artifact}.data`));
+        if (numbers.size === 0) continue;
+        const data = await readFile(path.join(directory, `${artifact}.data`));
+        const image = parseManifest(manifest, build)[artifact];
+        assert.ok(image !== undefined);
+        const encoded = await readFile(path.join(directory, `${artifact}.index`));
+        assert.equal(hash("sha256", encoded), image.index.digest, "the index that the manifest names");
+        const index = ArtifactIndex.decode(encoded, { build, artifact, image });
         for (const chunk of numbers) {
           const name = `${build}/${artifact}/${chunk}`;
-          assert.ok(
-            chunkOf(data, chunk).equals(chunkOf(this.#image(build, artifact), chunk)),
-            `${name} is kept`,
-          );
+          const bytes = chunkOf(data, chunk);
+          const stored = index.layout.chunks[chunk];
+          if (stored === null) assert.ok(isZero(bytes), `${name} is kept`);
+          else assert.equal(hash("sha256", bytes), stored?.digest.toString("hex"), `${name} is kept`);
           names.add(name);
         }
       }

@@ -16,6 +16,8 @@ export const never = new AbortController().signal;
 /** Where things lie; the builds were published by whoever starts the workload. */
 export interface Place {
   readonly shelf: string;
+  /** The store, and what is not published yet. */
+  readonly data: string;
   readonly bucket: string;
   readonly builds: readonly string[];
 }

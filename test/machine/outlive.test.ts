@@ -5,14 +5,9 @@ import { Sandbox } from "e2b";
 import { killByIdentity, startTimeOf } from "../../src/base/processes.ts";
 import { assertNoLeaks, type Served, serve } from "./testing/served.ts";
 
-interface Report {
-  readonly sandboxes: readonly { readonly id: string; readonly pid: number }[];
-}
-
-async function pidOf({ url, apiKey }: Served, id: string): Promise<number> {
-  const answer = await fetch(`${url}/larder/report`, { headers: { "X-API-KEY": apiKey } });
-  const report = (await answer.json()) as Report;
-  return report.sandboxes.find((each) => each.id === id)?.pid ?? assert.fail(`no ${id}`);
+async function pidOf(served: Served, id: string): Promise<number> {
+  const { sandboxes } = await served.report();
+  return sandboxes.find((each) => each.id === id)?.pid ?? assert.fail(`no ${id}`);
 }
 
 async function counts(served: Served): Promise<number[]> {

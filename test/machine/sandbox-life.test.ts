@@ -36,6 +36,14 @@ describe("a sandbox in a real machine", () => {
     assert.match(served.printed(), /a sandbox ends/);
   });
 
+  it("is said to have ended by whoever waits for a command in it when it is killed", async () => {
+    const sandbox = await Sandbox.create({ ...served.sdk });
+    const command = await sandbox.commands.run("exec sleep 100", { background: true });
+    const failed = assert.rejects(command.wait(), /The sandbox was killed or reached its end of life/);
+    await sandbox.kill();
+    await failed;
+  });
+
   it("leaves nothing behind when its client hangs up, at whatever step", async () => {
     for (let ms = 0; ms <= 400; ms += 50) {
       const response = fetch(`${served.url}/v2/sandboxes`, {

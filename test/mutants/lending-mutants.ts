@@ -152,7 +152,7 @@ export const lendingMutants: readonly Mutant[] = [
     find: '  await journal.append({ type: "dropped",',
     replace: '  void journal.append({ type: "dropped",',
     test: shrinking,
-    title: "C17: gives up only as much",
+    title: "C17: frees no space",
   },
   {
     promise: "C17",

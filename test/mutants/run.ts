@@ -7,6 +7,7 @@ import { keepingMutants } from "./keeping-mutants.ts";
 import { lendingMutants } from "./lending-mutants.ts";
 import type { Mutant } from "./mutant.ts";
 import { peerMutants } from "./peer-mutants.ts";
+import { publishingMutants } from "./publishing-mutants.ts";
 
 /**
  * Do the tests bite? Each promise of docs/semantics.md is guarded by lines of code. Here those lines are changed, one
@@ -28,9 +29,13 @@ interface Verdict {
 }
 
 const wanted = process.argv.slice(2);
-const chosen = [...fetchingMutants, ...keepingMutants, ...lendingMutants, ...peerMutants].filter(
-  ({ promise }) => wanted.length === 0 || wanted.includes(promise),
-);
+const chosen = [
+  ...fetchingMutants,
+  ...keepingMutants,
+  ...lendingMutants,
+  ...peerMutants,
+  ...publishingMutants,
+].filter(({ promise }) => wanted.length === 0 || wanted.includes(promise));
 const waiting = [...chosen];
 const verdicts: Verdict[] = [];
 /** How each test ends without any mutation; run once, however many mutations it must catch. */

@@ -1,39 +1,57 @@
 import { silentLogger } from "../../src/base/logger.ts";
 import { MemoryMeter } from "../../src/base/testing/memory-meter.ts";
 import { SeededRandom } from "../../src/base/testing/seeded-random.ts";
-import { fetchRetries } from "../../src/build/retry.ts";
+import { impatientObjects } from "../../src/build/impatient.ts";
 import { IndexBook } from "../../src/build/index-book.ts";
-import { retried } from "../../src/build/retried.ts";
-import { verified } from "../../src/build/verified.ts";
+import { SharedView } from "../../src/cache/shared-view.ts";
 import { TemplateCache } from "../../src/cache/template-cache.ts";
-import { type Library, shelfBytes } from "./library.ts";
-import { ProcessClock, type SimulatedTime } from "./simulated-clock.ts";
+import { chunksOver, stallMsMax } from "../../src/daemon/chunks-from.ts";
+import { Peers } from "../../src/peers/peers.ts";
+import { shelfBytes } from "./library.ts";
+import { lyingView } from "./lying-view.ts";
+import { ProcessClock } from "./simulated-clock.ts";
 import { ProcessDisk, type SimulatedDisk } from "./simulated-disk.ts";
-import { SimulatedSources, type Weather } from "./simulated-sources.ts";
+import type { Host, SimulatedNetwork } from "./simulated-network.ts";
+import { type Outside, SimulatedSources } from "./simulated-sources.ts";
+import { RequestWatch, type Watch, type Watched } from "./watch.ts";
 
-/** One process on a node: the production cache over what is simulated. */
-export class Node {
+/** Who holds leases for other nodes: they are no use of a build. */
+const peersHolder = "a peer";
+
+export interface NodeOptions {
+  readonly name: string;
+  /** Where it listens; the others' places are those before and behind it. */
+  readonly port: number;
+  readonly ports: readonly number[];
+  /** What it gives to others is not what it has. */
+  readonly lies: boolean;
+  readonly outside: Outside;
+  readonly network: SimulatedNetwork;
+  readonly disk: SimulatedDisk;
+  readonly watch: Watch;
+}
+
+/** One process on a node: the production cache, sources and peers over what is simulated. */
+export class Node implements Host, Watched {
+  readonly name: string;
   readonly directory = "/shelf";
   readonly clock: ProcessClock;
   readonly disk: ProcessDisk;
   readonly meter = new MemoryMeter();
-  readonly #library: Library;
-  readonly #weather: Weather;
+  readonly requests: RequestWatch;
+  readonly #options: NodeOptions;
   readonly #random: SeededRandom;
   #cache: TemplateCache | undefined;
+  #peers: Peers | undefined;
 
-  constructor(
-    library: Library,
-    disk: SimulatedDisk,
-    weather: Weather,
-    time: SimulatedTime,
-    random: SeededRandom,
-  ) {
-    this.clock = new ProcessClock(time);
+  constructor(options: NodeOptions, random: SeededRandom) {
+    const { name, disk, network, watch } = options;
+    this.name = name;
+    this.clock = new ProcessClock(network.time);
     this.disk = new ProcessDisk(disk, this.clock);
-    this.#library = library;
-    this.#weather = weather;
+    this.#options = options;
     this.#random = new SeededRandom(random.below(2 ** 31));
+    this.requests = new RequestWatch(watch, this);
   }
 
   get cache(): TemplateCache {
@@ -45,34 +63,51 @@ export class Node {
     return this.disk.isDead;
   }
 
+  get isDiskBad(): boolean {
+    return this.#options.disk.faultRate > 0;
+  }
+
   get leftOpen(): number {
     return this.disk.openFiles;
   }
 
-  async start(): Promise<void> {
+  /** Somebody on this node leases the build; or has it, while this process lies dead. */
+  isUsed(build: string): boolean {
+    return this.isDead || this.cache.holdersOf(build).some((holder) => holder !== peersHolder);
+  }
+
+  /** `recall` takes leases for those who live on, before anything may be evicted. */
+  async start(recall: (cache: TemplateCache) => Promise<void>): Promise<void> {
     const { clock, disk, directory, meter } = this;
     const random = this.#random;
+    const { lies, network, outside, port, ports } = this.#options;
     const indexes = new IndexBook();
-    const sources = new SimulatedSources(this.#library, this.#weather, clock, random);
-    const chunks = retried(verified(sources.chunks, indexes, meter), {
-      clock,
-      random,
-      meter,
-      ...fetchRetries,
-    });
-    this.#cache = await TemplateCache.open({
-      ...{ directory, disk, bytesMax: shelfBytes, chunks, objects: sources.objects, indexes },
-      ...{ clock, random, meter, logger: silentLogger },
-    });
+    const sources = new SimulatedSources(outside, clock, random);
+    const tools = { clock, random, meter, logger: silentLogger };
+    const addresses = ports.map((each) => ({ host: "node", port: each }));
+    const wire = network.wireOf(this);
+    const peers = new Peers({ addresses, secret: "", wire, indexes, ...tools });
+    this.#peers = ports.length > 1 ? peers : undefined;
+    const bucket = sources.chunks(this.requests);
+    const chunks = this.requests.flights(chunksOver(bucket, { indexes, peers: this.#peers, ...tools }));
+    const objects = impatientObjects(sources.objects(this.requests), { clock, stallMsMax });
+    const shelf = { directory, disk, bytesMax: shelfBytes };
+    this.#cache = await TemplateCache.open({ ...shelf, chunks, objects, indexes, ...tools });
+    const view = new SharedView(this.#cache);
+    await this.#peers?.serve(lies ? lyingView(view) : view, { host: "node", port });
+    await recall(this.#cache);
     await this.#cache.settle();
   }
 
-  close(): Promise<void> {
-    return this.cache.close();
+  async close(): Promise<void> {
+    await this.#peers?.[Symbol.asyncDispose]();
+    await this.cache.close();
   }
 
-  die(): void {
+  /** Nothing that this process does has an effect any more. */
+  die(power: boolean): void {
     this.disk.isDead = true;
     this.clock.die();
+    this.#options.network.died(this, power);
   }
 }

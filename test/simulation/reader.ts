@@ -12,11 +12,42 @@ import type { Node } from "./node.ts";
  */
 export async function read(node: Node, model: ModelBuild, random: SeededRandom, who: string, all = false) {
   const deadline = new AbortController();
-  const ms = all ? 600_000 : 50 + random.below(20_000);
-  const late = () => deadline.abort(new Failure("unavailable", "the reader's time is over"));
+  const isPatient = !all && random.below(8) === 0;
+  const ms = isPatient ? patienceMs : all ? 600_000 : 50 + random.below(20_000);
+  const late = () => deadline.abort(new Failure("unavailable", overtime));
   using _timer = node.clock.after(ms, late);
-  const { signal } = deadline;
+  try {
+    await use(node, model, random, who, all, deadline.signal);
+  } catch (error) {
+    if (!deadline.signal.aborted && isOfAnother(error))
+      throw new Error(`C4: told of the end of another's wait: ${String(error)}`, { cause: error });
+    if (isPatient && deadline.signal.aborted)
+      throw new Error(`C8: waited for ${patienceMs} ms`, { cause: error });
+    throw error;
+  }
+}
+
+/** Far longer than all flights take that a reader may wait for, with all that they try. */
+const patienceMs = 900_000;
+const overtime = "the reader's time is over";
+
+/** Somebody has left, or nobody waits any more: nothing that somebody who waits should ever hear. */
+function isOfAnother(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error.message === overtime || Failure.is(error, "cancelled")) return true;
+  return isOfAnother(error.cause);
+}
+
+async function use(
+  node: Node,
+  model: ModelBuild,
+  random: SeededRandom,
+  who: string,
+  all: boolean,
+  signal: AbortSignal,
+): Promise<void> {
   await using lease = await node.cache.acquire(model.build, who, signal);
+  if (random.below(4) === 0) await lease.openAll(signal);
   if (all || random.below(4) > 0) await readDisk(lease, model, random, signal, all);
   if (model.memfile !== undefined && (all || random.below(3) === 0))
     await useMemfile(node, lease, model, signal);
@@ -45,10 +76,17 @@ async function readDisk(
     const length = all ? device.bytes : 1 + random.below(Math.min(device.bytes - offset, 700_000));
     const expected = model.rootfs.subarray(offset, offset + length);
     const into = Buffer.alloc(length);
-    if (device.readNow(offset, into)) assert.ok(into.equals(expected), "C11, C13: what is answered at once");
+    const who = `of ${model.build.slice(0, 4)} at ${offset}`;
+    if (device.readNow(offset, into)) checkBytes(into, expected, `C11, C13: what is answered at once ${who}`);
     await device.read(offset, into, signal);
-    assert.ok(into.equals(expected), "C11: what is read");
+    checkBytes(into, expected, `C11: what is read ${who}`);
   }
+}
+
+function checkBytes(bytes: Buffer, expected: Buffer, what: string): void {
+  if (bytes.equals(expected)) return;
+  const at = bytes.findIndex((byte, i) => byte !== expected[i]);
+  assert.fail(`${what}: byte ${at} is ${bytes[at]}, not ${expected[at]}`);
 }
 
 async function useMemfile(node: Node, lease: Lease, model: ModelBuild, signal: AbortSignal): Promise<void> {

@@ -35,6 +35,29 @@ export class SimulatedDisk {
     this.#unsynced.push({ name, file });
   }
 
+  /** Puts a file there that survives everything from now on. */
+  place(name: string, bytes: Buffer): void {
+    const file = new SimulatedFile();
+    file.change({ kind: "write", offset: 0, bytes });
+    file.sync();
+    this.directories.add(path.dirname(name));
+    this.set(name, file);
+    this.syncDirectory(path.dirname(name));
+  }
+
+  /** Something of a build on the shelf decays; returns what, if there is anything. */
+  rot(builds: readonly string[]): string | undefined {
+    const files = [...this.names].filter(([name, { bytes }]) => {
+      const isBuilds = builds.some((build) => name.startsWith(`/shelf/builds/${build}/`));
+      return isBuilds && bytes > 0 && !name.endsWith(".new");
+    });
+    const [name, file] = files[this.random.below(files.length)] ?? [];
+    const [data] = file?.dataRanges(file.bytes) ?? [];
+    if (file === undefined || data === undefined) return undefined;
+    file.rot(data.offset + this.random.below(data.length));
+    return name;
+  }
+
   syncDirectory(directory: string): void {
     const isIn = ({ name }: NameChange) => path.dirname(name) === directory;
     for (const change of this.#unsynced) if (isIn(change)) this.#apply(change);
@@ -67,6 +90,8 @@ export class ProcessDisk implements Disk {
   readonly #clock: ProcessClock;
   isDead = false;
   openFiles = 0;
+  /** Called before each step: whoever wants may end the process right there. */
+  onStep: () => void = () => {};
 
   constructor(disk: SimulatedDisk, clock: ProcessClock) {
     this.#disk = disk;
@@ -118,8 +143,11 @@ export class ProcessDisk implements Disk {
     this.#disk.set(to, file);
   }
 
-  link(): Promise<void> {
-    throw new Error("no world links files");
+  async link(from: string, to: string): Promise<void> {
+    await this.#step();
+    const file = this.#disk.names.get(from);
+    if (file === undefined) throw Object.assign(new Error(`there is no ${from}`), { code: "ENOENT" });
+    this.#disk.set(to, file);
   }
 
   async remove(name: string): Promise<void> {
@@ -185,6 +213,7 @@ export class ProcessDisk implements Disk {
   /** Takes its time, and may be refused. */
   async #step(): Promise<void> {
     const { random } = this.#disk;
+    this.onStep();
     const ms = random.below(20) === 0 ? random.below(300) : random.below(3);
     if (ms > 0) await this.#clock.sleep(ms, new AbortController().signal);
     if (this.isDead) await never;

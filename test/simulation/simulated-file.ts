@@ -90,6 +90,14 @@ export class SimulatedFile {
     this.#unsynced = [];
   }
 
+  /** A byte comes back changed from now on. */
+  rot(offset: number): void {
+    const byte = Buffer.alloc(1);
+    this.#now.read(byte, offset);
+    const bytes = Buffer.of((byte[0] ?? 0) ^ 0x10);
+    for (const content of [this.#now, this.#durable]) content.apply({ kind: "write", offset, bytes });
+  }
+
   dataRanges(bytes: number): DataRange[] {
     return [...this.#now.pages.keys()]
       .sort((a, b) => a - b)

@@ -5,11 +5,24 @@ import { keyOf } from "../../src/build/object-keys.ts";
 import type { ObjectSource } from "../../src/build/object-source.ts";
 import type { Library } from "./library.ts";
 import type { ProcessClock } from "./simulated-clock.ts";
+import type { RequestWatch } from "./watch.ts";
 
 /** How a source misbehaves; changed while a world goes on. */
 export interface Weather {
   /** Probability that a request goes wrong in some way. */
-  faultRate: number;
+  readonly faultRate: number;
+}
+
+/** What is in the bucket by now. */
+export interface Contents {
+  has(build: string): boolean;
+}
+
+/** What all nodes share. */
+export interface Outside {
+  readonly library: Library;
+  readonly weather: Weather;
+  readonly bucket: Contents;
 }
 
 /** A bucket that stalls, fails, loses, truncates and lies. */
@@ -18,19 +31,25 @@ export class SimulatedSources {
   readonly #weather: Weather;
   readonly #clock: ProcessClock;
   readonly #random: SeededRandom;
+  readonly #bucket: Contents;
 
-  constructor(library: Library, weather: Weather, clock: ProcessClock, random: SeededRandom) {
+  constructor({ library, weather, bucket }: Outside, clock: ProcessClock, random: SeededRandom) {
     this.#library = library;
     this.#weather = weather;
+    this.#bucket = bucket;
     this.#clock = clock;
     this.#random = random;
   }
 
-  get chunks(): ChunkSource {
-    const [library, fault] = [this.#library, (signal: AbortSignal) => this.#fault(signal)];
+  chunks(watch: RequestWatch): ChunkSource {
+    const [library, bucket] = [this.#library, this.#bucket];
+    const fault = (signal: AbortSignal) => this.#fault(signal);
     return {
-      name: "simulated",
-      async *read({ build, artifact, firstChunk, count }, signal) {
+      name: "bucket",
+      async *read(request, signal) {
+        const { build, artifact, firstChunk, count } = request;
+        watch.asks(request);
+        if (!bucket.has(build)) throw new Failure("not_found", `build ${build} is not published`);
         const chunks = library.chunks.get(`${build}/${artifact}`) ?? [];
         for (let index = firstChunk; index < firstChunk + count; index++) {
           const wrong = await fault(signal);
@@ -43,12 +62,18 @@ export class SimulatedSources {
     };
   }
 
-  get objects(): ObjectSource {
-    const [library, fault] = [this.#library, (signal: AbortSignal) => this.#fault(signal)];
+  objects(watch: RequestWatch): ObjectSource {
+    const [library, bucket] = [this.#library, this.#bucket];
+    const fault = (signal: AbortSignal) => this.#fault(signal);
+    const now = () => this.#clock.now();
     return {
-      name: "simulated",
+      name: "bucket",
       async *read(object, signal) {
         const wrong = await fault(signal);
+        if (object.kind !== "blob" && !bucket.has(object.build)) {
+          if (object.kind === "manifest") watch.missing(object.build, now());
+          throw new Failure("not_found", `build ${object.build} is not published`);
+        }
         if (wrong === "end" || wrong === "wrong number") throw new Failure("not_found", "a planned fault");
         for await (const piece of library.bucket.read(keyOf(object), undefined, signal)) {
           yield changed(piece, wrong);

@@ -58,13 +58,43 @@ async function sendWhole(
 ): Promise<void> {
   const coding = codingFor(request.headers["accept-encoding"]);
   if (coding === undefined) throw new StatusError(406, "the file can be sent as it is, or as gzip");
-  if (coding === "gzip" && size > 0 && size <= gzipBytesMax) {
+  const { length, bytes } = await contentOf(file, size);
+  if (coding === "gzip" && length !== 0 && size <= gzipBytesMax) {
     response.writeHead(200, { ...headers, "content-encoding": "gzip" });
-    await pipeline(pieces(file, 0, size), createGzip({ level: 1 }), response);
+    await pipeline(bytes, createGzip({ level: 1 }), response);
     return;
   }
-  response.writeHead(200, { ...headers, "content-length": size });
-  await pipeline(pieces(file, 0, size), response);
+  response.writeHead(200, length === undefined ? headers : { ...headers, "content-length": length });
+  await pipeline(bytes, response);
+}
+
+interface Content {
+  /** Missing: only its end tells. */
+  readonly length?: number;
+  readonly bytes: AsyncIterable<Buffer> | Iterable<Buffer>;
+}
+
+/** The files of /proc and /sys say nothing true of their size, mostly 0: what seems small is read to see. */
+async function contentOf(file: FileHandle, size: number): Promise<Content> {
+  if (size > pieceBytes) return { length: size, bytes: pieces(file, 0, size) };
+  const room = Buffer.allocUnsafe(pieceBytes + 1);
+  let length = 0;
+  do {
+    const { bytesRead } = await file.read(room, length, room.length - length, length);
+    if (bytesRead === 0) return { length, bytes: [room.subarray(0, length)] };
+    length += bytesRead;
+  } while (length < room.length && length !== size);
+  if (length === size) return { length, bytes: [room.subarray(0, length)] };
+  return { bytes: toItsEnd(file, room) };
+}
+
+async function* toItsEnd(file: FileHandle, start: Buffer): AsyncIterable<Buffer> {
+  for (let piece = start, at = 0; piece.length > 0; ) {
+    yield piece;
+    at += piece.length;
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(pieceBytes), 0, pieceBytes, at);
+    piece = buffer.subarray(0, bytesRead);
+  }
 }
 
 async function* pieces(file: FileHandle, from: number, to: number): AsyncIterable<Buffer> {

@@ -37,10 +37,9 @@ export function terminalsOf(koffi: Koffi): Terminals {
     return argument;
   };
   const resize = (ourEnd: number, { cols, rows }: TerminalSize) => {
-    for (const each of [cols, rows]) {
-      if (each < 1 || each > sizeMax)
-        throw new Failure("invalid", `a terminal has 1 to ${sizeMax} columns and rows`);
-    }
+    // 0 is what the kernel itself says of a size that nobody knows: clients without a screen pass it on.
+    if (Math.max(cols, rows) > sizeMax)
+      throw new Failure("invalid", `a terminal has up to ${sizeMax} columns and rows`);
     // struct winsize: rows, columns, and two sizes in pixels that nobody uses
     control(ourEnd, sizeRequest, Buffer.from(Uint16Array.of(rows, cols, 0, 0).buffer), "TIOCSWINSZ");
   };

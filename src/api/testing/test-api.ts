@@ -19,6 +19,8 @@ export class TestApi implements AsyncDisposable {
   readonly meter = new MemoryMeter();
   /** What an operator sees of the node. */
   report: object = { builds: [] };
+  /** What a collection removes. */
+  collection: object = {};
   readonly pinned = new Set<string>();
   readonly evicted: string[] = [];
   /** What is known of sandboxes; the field `of` says of which. */
@@ -84,6 +86,7 @@ export class TestApi implements AsyncDisposable {
         describe: (build) => ({ build, bytes: 7 }),
         verify: async () => ({ chunks: 4, damaged: 1 }),
         pin: async (build) => void this.pinned.add(build),
+        collectGarbage: async (wish) => ({ ...this.collection, dryRun: wish.dryRun }),
         unpin: async (build) => void this.pinned.delete(build),
       },
       exposition: { contentType: "text/plain", text: async () => "larder_up 1\n" },

@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { type Clock, sleepBy } from "../clock.ts";
 
 interface Timer {
@@ -73,7 +74,8 @@ export async function settled(): Promise<void> {
   for (let turn = 0; turn < 8; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Lets real files and sockets go on until `condition` holds; gives up after many turns: the assertion tells. */
+/** Lets real files and sockets go on until `condition` holds; fails when it does not after many turns. */
 export async function eventually(condition: () => boolean): Promise<void> {
   for (let turn = 0; turn < 2_000 && !condition(); turn++) await settled();
+  assert.ok(condition(), "what was waited for did not come");
 }

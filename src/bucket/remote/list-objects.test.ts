@@ -13,7 +13,7 @@ const random = { fraction: () => 0, bytes: (count: number) => Buffer.alloc(count
 describe("A list of objects", () => {
   it("leaves out what could be no key of ours, and what lies beside the prefix", async () => {
     await using held = await scene();
-    const strange = { bytes: Buffer.of(1), etag: '"x"', mark: undefined };
+    const strange = { bytes: Buffer.of(1), etag: '"x"', mark: undefined, modifiedAt: 0 };
     for (const key of ["p/", "p/a b", "p/a&b", "p/c/", "p/<&amp;>", "p/é", "pp/x", "p"])
       held.store.objects.set(key, strange);
     for (const key of ["a", "b", "z"]) await held.bucket.put(key, Buffer.of(1), {}, never);
@@ -38,6 +38,7 @@ describe("A list of objects", () => {
       "<ListBucketResult><IsTruncated>false</IsTruncated>",
       "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
       "<ListBucketResult><Contents><Key>p/a</Key></Contents></ListBucketResult>",
+      "<ListBucketResult><Contents><Key>p/a</Key><Size>1</Size></Contents></ListBucketResult>",
       "<Error><Code>SlowDown</Code></Error>",
     ];
     for (const body of bodies) {

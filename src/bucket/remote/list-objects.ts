@@ -1,5 +1,5 @@
 import { Failure } from "../../base/failure.ts";
-import { listLimitMax, type ObjectInfo, type ObjectPage } from "../bucket.ts";
+import { type ListedObject, listLimitMax, type ObjectPage } from "../bucket.ts";
 import { isKeySegment } from "../object-key.ts";
 import type { Retries } from "./retries.ts";
 import type { StoreClient } from "./store-client.ts";
@@ -15,7 +15,7 @@ export interface Listing {
 
 /** What was found, and how far the store has looked. */
 interface Found {
-  readonly objects: readonly ObjectInfo[];
+  readonly objects: readonly ListedObject[];
   /** The last key, whether it could be one of ours or not; undefined when there is nothing more. */
   readonly lookedUpTo: string | undefined;
 }
@@ -28,7 +28,7 @@ export async function listObjects(
   signal: AbortSignal,
 ): Promise<ObjectPage> {
   const { limit } = listing;
-  const objects: ObjectInfo[] = [];
+  const objects: ListedObject[] = [];
   let after: string | undefined = listing.after;
   while (after !== undefined) {
     const rest: Listing = { ...listing, after, limit: Math.min(limit - objects.length + 1, listLimitMax) };
@@ -59,11 +59,13 @@ async function look(client: StoreClient, listing: Listing, signal: AbortSignal):
     key: textOf(entry, "Key")?.slice(rootPrefix.length) ?? "",
     bytes: Number(textOf(entry, "Size") ?? Number.NaN),
     etag: textOf(entry, "ETag") ?? "",
+    modifiedAt: Date.parse(textOf(entry, "LastModified") ?? ""),
   }));
   const broken = new Failure("unavailable", `list ${prefix}*: the list makes no sense`);
   // The prefix alone may be an object of somebody who makes folders.
   const follows = (key: string) => key.startsWith(prefix) && (key > after || after === "");
-  if (!entries.every(({ bytes, key }) => Number.isSafeInteger(bytes) && follows(key))) throw broken;
+  const isWhole = (entry: ListedObject) => [entry.bytes, entry.modifiedAt].every(Number.isSafeInteger);
+  if (!entries.every((entry) => isWhole(entry) && follows(entry.key))) throw broken;
   const truncated = textOf(text, "IsTruncated") === "true";
   const last = entries.at(-1);
   if (truncated && last === undefined) throw broken;

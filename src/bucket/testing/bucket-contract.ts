@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, it } from "node:test";
+import { systemClock } from "../../base/clock.ts";
 import { type FailureCode, Failure } from "../../base/failure.ts";
 import type { Bucket, ByteRange } from "../bucket.ts";
 
@@ -182,6 +183,17 @@ export function describeBucket(name: string, open: () => Promise<Bucket>): void 
         }
         const { objects, next } = await bucket.list("b/", { after: "b/10/", limit: 2 }, never);
         assert.deepEqual([objects.map(({ key }) => key), next], [["b/10/0/y", "b/10/x"], "b/10/x"]);
+      }),
+    );
+
+    it(
+      "says in a list when each object was put",
+      withBucket(async (bucket) => {
+        await bucket.put("key", Buffer.of(1), {}, never);
+        const [first] = (await bucket.list("key", {}, never)).objects;
+        // A store tells whole seconds, by its own clock.
+        const ageMs = systemClock.now() - (first?.modifiedAt ?? 0);
+        assert.ok(ageMs > -5_000 && ageMs < 60_000, `put ${ageMs} ms ago`);
       }),
     );
 

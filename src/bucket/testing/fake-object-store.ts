@@ -2,6 +2,7 @@ import { createHash, hash } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { systemClock } from "../../base/clock.ts";
 
 export interface FakeStoreOptions {
   readonly speaks: "s3" | "gs";
@@ -15,6 +16,8 @@ export interface FakeStoreOptions {
 interface StoredObject {
   readonly bytes: Buffer;
   readonly etag: string;
+  /** Milliseconds since the epoch. */
+  readonly modifiedAt: number;
   readonly mark: string | undefined;
 }
 
@@ -159,9 +162,10 @@ export class FakeObjectStore {
     const keys = [...this.objects.keys()].filter((key) => key.startsWith(prefix) && key > after).sort();
     const page = keys.slice(0, Number(query.get("max-keys") ?? 1000));
     const contents = page.map((key) => {
-      const { bytes, etag } = this.objects.get(key) as StoredObject;
+      const { bytes, etag, modifiedAt } = this.objects.get(key) as StoredObject;
+      const when = `<LastModified>${new Date(modifiedAt).toISOString()}</LastModified>`;
       const name = key.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
-      return `<Contents><Key>${name}</Key><Size>${bytes.length}</Size><ETag>${etag}</ETag></Contents>`;
+      return `<Contents><Key>${name}</Key>${when}<Size>${bytes.length}</Size><ETag>${etag}</ETag></Contents>`;
     });
     const more = `<IsTruncated>${keys.length > page.length}</IsTruncated>`;
     const head = `<?xml version="1.0" encoding="UTF-8"?>`;
@@ -170,7 +174,7 @@ export class FakeObjectStore {
 
   #store(key: string, bytes: Buffer, mark: string | undefined): string {
     const etag = `"${hash("md5", bytes)}-${++this.#count}"`;
-    this.objects.set(key, { bytes, etag, mark });
+    this.objects.set(key, { bytes, etag, mark, modifiedAt: systemClock.now() });
     return etag;
   }
 

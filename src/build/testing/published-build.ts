@@ -26,6 +26,8 @@ export interface PublishedOptions {
   readonly chunks?: number;
   /** False: a build of the file system alone, without memfile and snapfile. */
   readonly memory?: boolean;
+  /** Of the memfile; as many as of the disk unless said. */
+  readonly memoryChunks?: number;
 }
 
 const never = new AbortController().signal;
@@ -34,7 +36,7 @@ const never = new AbortController().signal;
 export async function publishRandomBuild(
   bucket: Bucket,
   random: SeededRandom,
-  { chunks = 5, memory = true }: PublishedOptions = {},
+  { chunks = 5, memory = true, memoryChunks = chunks }: PublishedOptions = {},
 ): Promise<PublishedBuild> {
   const build = randomBuildId(random);
   const scratch = await mkdtemp(path.join(tmpdir(), "larder-published-"));
@@ -44,7 +46,7 @@ export async function publishRandomBuild(
       return path.join(scratch, name);
     };
     const rootfs = randomImage(random, chunks);
-    const memfile = memory ? randomImage(random, chunks) : undefined;
+    const memfile = memory ? randomImage(random, memoryChunks) : undefined;
     const snapfile = memory ? random.bytes(5000) : undefined;
     const metafile = Buffer.from(JSON.stringify({ version: 1, seed: random.below(1000) }));
     const agentDisk = random.bytes(20_000);

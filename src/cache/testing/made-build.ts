@@ -21,6 +21,7 @@ export type Blocks = Readonly<Record<number, number>>;
 export async function makeChild(
   parents: { readonly rootfs: Parent; readonly memfile?: Parent },
   changed: { readonly rootfs: Blocks; readonly memfile?: Blocks | Buffer },
+  build: string = randomUUID(),
 ): Promise<MadeBuild> {
   const directory = await mkdtemp(path.join(tmpdir(), "larder-made-"));
   await mkdir(directory, { recursive: true });
@@ -39,7 +40,6 @@ export async function makeChild(
   await writeFile(snapfile, "device state");
   const images = { rootfs, ...(await memory()) };
   const rest = { metafile: Buffer.from("{}"), inputs: parents.rootfs.manifest.inputs, snapfile };
-  const build = randomUUID();
   const createdAt = new Date(0).toISOString();
   return await makeBuild({ build, createdAt, directory, images, ...rest }, new AbortController().signal);
 }

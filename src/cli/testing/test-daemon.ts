@@ -28,13 +28,18 @@ export class TestDaemon implements AsyncDisposable {
     return daemon;
   }
 
+  /** One whose commands find this daemon. */
+  terminal(signal?: AbortSignal, stdin?: readonly string[]): TestTerminal {
+    return new TestTerminal({ LARDER_DATA: this.data, HOME: this.data }, signal, stdin);
+  }
+
   /** Runs `larder ARGUMENTS` against it. */
   async larder(
     args: readonly string[],
     signal?: AbortSignal,
     stdin?: readonly string[],
   ): Promise<{ code: number; terminal: TestTerminal }> {
-    const terminal = new TestTerminal({ LARDER_DATA: this.data, HOME: this.data }, signal, stdin);
+    const terminal = this.terminal(signal, stdin);
     return { code: await commandLine(args, terminal), terminal };
   }
 

@@ -67,7 +67,7 @@ export class Faults {
     const { clock } = this.#options;
     const fault: Fault = { read, chunk: chunks[0] ?? 0, since: clock.monotonic(), stalled: false };
     this.#waiting.add(fault);
-    this.#timer ??= clock.after(lookEveryMs, () => this.#look());
+    if (this.#timer === undefined) this.#lookLater();
     void Promise.all(chunks.map((chunk) => store.bytes(chunk))).then((all) => {
       if (!this.#waiting.delete(fault)) return; // it was given up
       this.#answer(read, all);
@@ -96,7 +96,11 @@ export class Faults {
   #look(): void {
     this.#timer = undefined;
     for (const fault of this.#waiting) this.#judge(fault);
-    if (this.#waiting.size > 0) this.#timer = this.#options.clock.after(lookEveryMs, () => this.#look());
+    if (this.#waiting.size > 0) this.#lookLater();
+  }
+
+  #lookLater(): void {
+    this.#timer = this.#options.clock.after(lookEveryMs, () => this.#look());
   }
 
   #judge(fault: Fault): void {

@@ -3,13 +3,22 @@ import { PassThrough } from "node:stream";
 import { abortable } from "../../base/abortable.ts";
 import { Failure } from "../../base/failure.ts";
 import type { BuildParts } from "../../build/make-build.ts";
-import type { Guest, Launcher, LaunchOrder, ProcessIdentity, Remains } from "../launcher.ts";
+import type {
+  Guest,
+  Launcher,
+  LaunchOrder,
+  ProcessIdentity,
+  Remains,
+  StartedMachine,
+  StartOrder,
+} from "../launcher.ts";
 
 /** One launch, in the hands of the test. */
 export class FakeLaunch {
   readonly order: LaunchOrder;
   readonly #outcome = Promise.withResolvers<void>();
   isAlive = true;
+  isStalled = false;
   readonly #lost = Promise.withResolvers<string>();
 
   constructor(order: LaunchOrder, signal: AbortSignal) {
@@ -77,10 +86,42 @@ export class FakeLauncher implements Launcher {
   brokenRemovals = 0;
   #pids = 1000;
 
+  /** Those that were started and are not anybody's yet, by id; each can be ended by the test. */
+  readonly started = new Map<string, { readonly order: StartOrder; readonly die: () => void }>();
+  /** Thrown by the next start. */
+  nextStartFailure: Failure | undefined;
+
   async launch(order: LaunchOrder, signal: AbortSignal): Promise<Guest> {
     signal.throwIfAborted();
     assert.equal(this.there.has(order.id), order.left !== undefined, "a sandbox never has two machines");
     this.there.add(order.id);
+    return await this.#wake(order, signal);
+  }
+
+  async start(order: StartOrder, signal: AbortSignal): Promise<StartedMachine> {
+    signal.throwIfAborted();
+    const failure = this.nextStartFailure;
+    this.nextStartFailure = undefined;
+    if (failure !== undefined) throw failure;
+    assert.ok(!this.there.has(order.id), "a sandbox never has two machines");
+    this.there.add(order.id);
+    const exited = Promise.withResolvers<string>();
+    this.started.set(order.id, { order, die: () => exited.resolve("it died while it waited") });
+    let woken = false;
+    return {
+      exited: exited.promise,
+      wake: async (whole, signal) => {
+        assert.deepEqual([woken, whole.id, whole.directory], [false, order.id, order.directory]);
+        woken = this.started.delete(order.id);
+        return await this.#wake(whole, signal);
+      },
+      [Symbol.asyncDispose]: async () => {
+        if (this.started.delete(order.id)) this.#remove(order.id);
+      },
+    };
+  }
+
+  async #wake(order: LaunchOrder, signal: AbortSignal): Promise<Guest> {
     order.onProcess(this.process ?? { pid: this.#pids++, startTime: "1" });
     const launch = new FakeLaunch(order, signal);
     this.launches.push(launch);
@@ -100,6 +141,7 @@ export class FakeLauncher implements Launcher {
       capture: (_what, signal) => launch.capture(signal),
       goOn: async () => launch.goOn(),
       isAlive: () => launch.isAlive,
+      isStalled: () => launch.isStalled,
       lost: launch.lost,
       leave: async () => {},
       [Symbol.asyncDispose]: async () => {

@@ -16,6 +16,10 @@ import { FakeLauncher } from "./fake-launcher.ts";
 
 export const mebibyte = 2 ** 20;
 
+interface Limits extends AdmissionLimits {
+  readonly poolMachinesMax: number;
+}
+
 const roomy: AdmissionLimits = {
   sandboxesMax: 100,
   memoryBytesMax: 100 * 512 * mebibyte,
@@ -44,9 +48,9 @@ export class Scene implements AsyncDisposable {
   readonly store: Store;
   /** Another one after a restart. */
   sandboxes: Sandboxes;
-  readonly #limits: Partial<AdmissionLimits>;
+  readonly #limits: Partial<Limits>;
 
-  private constructor(store: Store, clock: VirtualClock, limits: Partial<AdmissionLimits>) {
+  private constructor(store: Store, clock: VirtualClock, limits: Partial<Limits>) {
     this.store = store;
     this.clock = clock;
     this.#limits = limits;
@@ -60,6 +64,7 @@ export class Scene implements AsyncDisposable {
       snapshots: this.snapshots,
       host: publishedTemplate().build.shape ?? assert.fail("the sample has memory"),
       limits: { ...roomy, ...this.#limits },
+      poolMachinesMax: this.#limits.poolMachinesMax ?? 0,
       ...places,
       uids: this.uids,
       agentVersion: "0.6.13",
@@ -70,7 +75,7 @@ export class Scene implements AsyncDisposable {
     });
   }
 
-  static async open(limits: Partial<AdmissionLimits> = {}): Promise<Scene> {
+  static async open(limits: Partial<Limits> = {}): Promise<Scene> {
     const clock = new VirtualClock();
     const random = new SeededRandom(1);
     const store = await Store.open({ path: ":memory:", clock, logger: silentLogger, random });
@@ -119,7 +124,7 @@ export class Scene implements AsyncDisposable {
     assert.equal(this.uids.lent, 0, "user ids");
     assert.equal(this.clock.pending, 0, "timers");
     assert.equal(this.snapshots.held.size, 0, "builds");
-    assert.deepEqual(this.sandboxes.inspect(), { sandboxes: [], places: 0, waiting: 0 });
+    assert.deepEqual(this.sandboxes.inspect(), { sandboxes: [], pool: [], places: 0, waiting: 0 });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -28,7 +28,12 @@ export class FarBucket {
     for (const entry of await readdir(from, { recursive: true, withFileTypes: true })) {
       if (!entry.isFile()) continue;
       const file = path.join(entry.parentPath, entry.name);
-      const object = { bytes: await readFile(file), etag: `"${store.objects.size}"`, mark: undefined };
+      const object = {
+        bytes: await readFile(file),
+        etag: `"${store.objects.size}"`,
+        mark: undefined,
+        modifiedAt: 0,
+      };
       store.objects.set(path.relative(from, file), object);
     }
     return new FarBucket(await SlowProxy.start({ target: store.url, ...line }), store);

@@ -6,6 +6,13 @@ import path from "node:path";
 
 const launcher = path.join(import.meta.dirname, "../../../bin/larder.mjs");
 
+/** What an operator sees of a node, as far as tests look at it. */
+export interface Report {
+  readonly sandboxes: readonly { readonly id: string; readonly pid: number; readonly stalled: boolean }[];
+  /** Ids of machines that wait for the next sandboxes. */
+  readonly pool: readonly string[];
+}
+
 export interface Served extends AsyncDisposable {
   readonly url: string;
   readonly apiKey: string;
@@ -17,6 +24,7 @@ export interface Served extends AsyncDisposable {
   printed(): string;
   /** The sum of a counter or gauge over all its labels, as `/metrics` shows it. */
   metric(name: string): Promise<number>;
+  report(): Promise<Report>;
   /** Runs `larder ARGUMENTS` against this daemon. */
   larder(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }>;
   /** Sends a signal and waits for the end. */
@@ -67,6 +75,10 @@ export async function serveAt(
     sdk: { apiKey, apiUrl: url, sandboxUrl: url },
     printed: () => printed,
     metric: async (name) => sumOf(name, await (await fetch(`${url}/metrics`)).text()),
+    report: async () => {
+      const answer = await fetch(`${url}/larder/report`, { headers: { "X-API-KEY": apiKey } });
+      return (await answer.json()) as Report;
+    },
     larder: (...args) => run([...before, launcher, ...args], { ...all, LARDER_API_KEY: apiKey }, program),
     end,
     [Symbol.asyncDispose]: async () => void (await end("SIGINT")),

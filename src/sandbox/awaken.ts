@@ -1,0 +1,83 @@
+import { randomUUID } from "node:crypto";
+import { AgentClient } from "../agent/agent-client.ts";
+import { LastingChannel } from "../agent/lasting-channel.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/logger.ts";
+import type { Random } from "../base/random.ts";
+import type { Machine } from "../machine/machine.ts";
+import type { BuildLease } from "./build-source.ts";
+import type { LaunchOrder } from "./launcher.ts";
+import type { MachineParts } from "./machine-parts.ts";
+import type { Metafile } from "./metafile.ts";
+import type { StepTimes } from "./step-times.ts";
+import { writeMemory } from "./write-memory.ts";
+
+/** Bytes from the host that make each restore's random numbers its own. */
+const entropyBytes = 64;
+
+/** A machine whose agent has not been spoken to. */
+export interface Sleeping {
+  readonly machine: Machine;
+  readonly lease: BuildLease;
+  readonly parts: MachineParts;
+  readonly channelSecret: Buffer;
+  readonly steps: StepTimes;
+  readonly held: AsyncDisposableStack;
+}
+
+export interface AgentTools {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** Lets the guest run, finds the start of its agent's session, and makes clock, randomness and identity its own. */
+export async function wake(
+  order: LaunchOrder,
+  { machine, lease, parts, channelSecret, steps, held }: Sleeping,
+  { clock, random, logger }: AgentTools,
+  signal: AbortSignal,
+): Promise<LastingChannel> {
+  const { memory } = parts;
+  if (memory !== undefined) {
+    await steps.measure("pages", () => writeMemory(machine, memory, lease.image("memfile"), signal));
+    await steps.measure("restore", () => machine.restore(signal));
+  }
+  // Only now: the channel repeats itself when no answer comes, and each repetition costs the guest a session.
+  const secret = parts.firstSecret;
+  const options = { path: machine.channelPath, secret, nextSecret: channelSecret, clock, random, logger };
+  const channel = held.use(await steps.measure("channel", () => LastingChannel.connect(options, signal)));
+  const settings = {
+    ...settingsOf(order, parts.metafile),
+    nowMs: clock.now(),
+    entropy: random.bytes(entropyBytes),
+  };
+  await steps.measure("init", () => new AgentClient(channel).init(settings, signal));
+  return channel;
+}
+
+/**
+ * Finds the agent of a machine that has run on. It may have been stopped, by a pause that was cut off or by its disk:
+ * it goes on.
+ */
+export async function takeOver(
+  _order: LaunchOrder,
+  { machine, channelSecret: secret, steps, held }: Sleeping,
+  { clock, random, logger }: AgentTools,
+  signal: AbortSignal,
+): Promise<LastingChannel> {
+  if ((await machine.status(signal)) !== "running") await machine.resume(signal);
+  const options = { path: machine.channelPath, secret, nextSecret: secret, clock, random, logger };
+  return held.use(await steps.measure("channel", () => LastingChannel.connect(options, signal)));
+}
+
+function settingsOf(order: LaunchOrder, { envs, user, workdir }: Metafile) {
+  return {
+    hostname: order.id,
+    bootId: randomUUID(),
+    envVars: { ...envs, ...order.envs, E2B_SANDBOX: "true", E2B_SANDBOX_ID: order.id },
+    defaultUser: user,
+    ...(order.accessToken === undefined ? {} : { accessToken: order.accessToken }),
+    ...(workdir === undefined ? {} : { defaultWorkdir: workdir }),
+  };
+}

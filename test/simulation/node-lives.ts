@@ -1,0 +1,191 @@
+import assert from "node:assert/strict";
+import { Failure } from "../../src/base/failure.ts";
+import type { SeededRandom } from "../../src/base/testing/seeded-random.ts";
+import { checkKept } from "./checks.ts";
+import { isWeather, make, operate, recall } from "./inhabitants.ts";
+import { Node } from "./node.ts";
+import { read } from "./reader.ts";
+import { checkRestart } from "./check-restart.ts";
+import type { Scene } from "./scene.ts";
+import { SimulatedDisk } from "./simulated-disk.ts";
+import { randomOf } from "./world-shape.ts";
+
+const never = new AbortController().signal;
+
+/** One place on the network: a disk, and the processes that live over it, one after the other. */
+export class NodeLives {
+  readonly disk: SimulatedDisk;
+  readonly #scene: Scene;
+  readonly #number: number;
+  /**
+   * Since the disk has refused something, or lost a byte, what is kept may have been rewritten without the journal's
+   * knowing.
+   */
+  #hasDiskFailed = false;
+  /** The journal says that all ended in order: what is kept is believed by the next start. */
+  #isBelieved = true;
+  /** The bucket does well by this node, whatever it does to others. */
+  #isFine = false;
+
+  constructor(scene: Scene, number: number) {
+    this.#scene = scene;
+    this.#number = number;
+    this.disk = new SimulatedDisk(randomOf(scene.seed, `disk ${number}`));
+  }
+
+  async lives(): Promise<void> {
+    for (let life = 0; life < this.#scene.shape.lives; life++) await this.#live(life);
+  }
+
+  /** A process in the best of worlds. */
+  async lastLife(): Promise<Node> {
+    this.disk.faultRate = 0;
+    const node = this.#node(randomOf(this.#scene.seed, `last ${this.#number}`), false);
+    await node.start((cache) => recall(this.#scene, this.#number, cache, !this.#hasDiskFailed));
+    return node;
+  }
+
+  async #live(life: number): Promise<void> {
+    const scene = this.#scene;
+    const { shape } = scene;
+    const random = randomOf(scene.seed, `life ${this.#number} ${life}`);
+    const refusing = [0, 0, 0.02, 0.2][random.below(4)] ?? 0;
+    this.disk.faultRate = shape.disk ? refusing : 0;
+    this.#hasDiskFailed ||= this.disk.faultRate > 0;
+    const node = this.#node(random, shape.liars && random.below(4) === 0);
+    this.#note(`lives, with ${this.disk.faultRate} of all steps of its disk refused`);
+    const over = { is: false };
+    const death = this.#deathOf(node, random, over);
+    const isDown = await Promise.race([this.#work(node, random), death]);
+    over.is = true;
+    if (isDown) return;
+    assert.equal(node.leftOpen, 0, "C9: files are left open");
+    assert.equal(node.clock.pending, 0, "C9: timers are left");
+  }
+
+  /** Resolves to true when the process is no more. */
+  #deathOf(node: Node, random: SeededRandom, over: { is: boolean }): Promise<boolean> {
+    const { shape, time } = this.#scene;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const power = random.below(2) === 0;
+    const how = shape.kills ? random.below(3) : 0;
+    const [step, ms] = [1 + random.below(500), random.below(6_000)];
+    const die = () => {
+      if (node.isDead || over.is) return;
+      this.#note(power ? "loses power" : "is killed");
+      this.#die(node, power);
+      resolve(true);
+    };
+    let steps = 0;
+    node.disk.onStep = () => {
+      steps += 1;
+      if (how === 1 && steps === step) die();
+    };
+    if (how === 2) time.after(ms, die);
+    return promise;
+  }
+
+  /** All that is done in a life; false when it has ended in order, true when it could not even begin. */
+  async #work(node: Node, random: SeededRandom): Promise<boolean> {
+    const scene = this.#scene;
+    const { faultRate } = this.disk;
+    if (random.below(4) > 0) this.disk.faultRate = 0;
+    try {
+      await node.start((cache) => recall(scene, this.#number, cache, !this.#hasDiskFailed));
+    } catch (error) {
+      assert.ok(this.disk.faultRate > 0, Failure.from(error));
+      this.#note(`did not start: ${String(error)}`);
+      this.#die(node, random.below(2) === 0);
+      return true;
+    }
+    this.#isBelieved = false;
+    if (!this.#hasDiskFailed && random.below(3) === 0) await checkRestart(scene, node, this.disk);
+    this.disk.faultRate = faultRate;
+    const readers = Array.from({ length: scene.shape.readers }, (_, i) => this.#reader(node, i, random));
+    const others = [];
+    if (scene.shape.operator) others.push(operate(scene, node, random));
+    if (scene.shape.makers) others.push(make(scene, this.#number, node, this.disk, random));
+    await Promise.all([...readers, ...others]);
+    if (random.below(2) === 0) await this.#fineSpell(node, random);
+    this.#note("ends in order");
+    this.#isBelieved = true;
+    await node.close();
+    return false;
+  }
+
+  /** C2: whatever has failed before, what the bucket has can be had as soon as the weather is fine. */
+  async #fineSpell(node: Node, random: SeededRandom): Promise<void> {
+    const { library, watch } = this.#scene;
+    this.#isFine = true;
+    this.disk.faultRate = 0;
+    // What was said to be missing may be told for 5 s.
+    await node.clock.sleep(6_000, never);
+    const models = library.builds.filter(() => random.below(2) === 0);
+    for (const model of models) {
+      try {
+        await read(node, model, random, "a reader in fine weather", true);
+        this.#note(`has all of ${model.build.slice(0, 4)} in fine weather`);
+      } catch (error) {
+        if (node.isDead) return;
+        // What is made here and not published may leave no room for a whole memfile.
+        if (!Failure.is(error, "exhausted")) watch.violate(`C2: in fine weather ${String(error)}`);
+      }
+    }
+  }
+
+  #node(random: SeededRandom, lies: boolean): Node {
+    const { network, watch, shape, library } = this.#scene;
+    this.#isFine = false;
+    this.#isBelieved = true;
+    const [rate, isFine] = [() => this.#scene.weather.faultRate, () => this.#isFine];
+    const weather = {
+      get faultRate() {
+        return isFine() ? 0 : rate();
+      },
+    };
+    const ports = Array.from({ length: shape.nodes }, (_, i) => 1000 + i);
+    const outside = { library, weather, bucket: this.#scene };
+    const place = { name: `node ${this.#number}`, port: 1000 + this.#number, ports, lies };
+    return new Node({ ...place, outside, network, watch, disk: this.disk }, random);
+  }
+
+  #die(node: Node, power: boolean): void {
+    node.die(power);
+    if (power) this.disk.crash();
+    this.disk.locked = false;
+    try {
+      if (!this.#hasDiskFailed) checkKept(this.#scene.library, this.disk, node.directory);
+    } catch (error) {
+      this.#scene.watch.violations.push(error);
+    }
+    // After an orderly end what is kept is believed; what is in the bucket can be had again, and all else stays whole.
+    if (!this.#scene.shape.disk || this.#isBelieved || this.disk.random.below(6) > 0) return;
+    const rotten = this.disk.rot(this.#scene.library.builds.map(({ build }) => build));
+    if (rotten === undefined) return;
+    this.#note(`finds ${rotten} changed`);
+    this.#hasDiskFailed = true;
+  }
+
+  async #reader(node: Node, number: number, from: SeededRandom): Promise<void> {
+    const scene = this.#scene;
+    const random = randomOf(from.below(2 ** 31), `reader ${number}`);
+    for (let round = 0; round < 3; round++) {
+      const { known } = scene;
+      const model = known[random.below(known.length)];
+      assert.ok(model !== undefined);
+      try {
+        await read(node, model, random, `reader ${number}`);
+        this.#note(`reader ${number} has read ${model.build.slice(0, 4)}`);
+      } catch (error) {
+        if (node.isDead) return;
+        this.#note(`reader ${number} failed: ${String(error)}`);
+        if (!isWeather(error)) scene.watch.violations.push(error);
+      }
+      await node.clock.sleep(random.below(1_000), never);
+    }
+  }
+
+  #note(event: string): void {
+    this.#scene.note(`node ${this.#number} ${event}`);
+  }
+}

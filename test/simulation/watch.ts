@@ -1,0 +1,126 @@
+import type { Clock } from "../../src/base/clock.ts";
+import type { ChunkRequest, ChunkSource } from "../../src/build/chunk-source.ts";
+
+/** What is known of the node whose requests are looked at. */
+export interface Watched {
+  /** Somebody there leases the build just now, peers apart. */
+  isUsed(build: string): boolean;
+  /** Its disk refuses: each reader then passes by what cannot be read there. */
+  readonly isDiskBad: boolean;
+  readonly clock: Pick<Clock, "now">;
+}
+
+/** Looks at every request to the bucket, and notes what was not as promised. */
+export class Watch {
+  /** What was not as promised. */
+  readonly violations: unknown[] = [];
+  /** Chunks read from the bucket, as often as they were, by all nodes. */
+  readonly reads = new Map<string, number>();
+
+  violate(sentence: string): void {
+    this.violations.push(new Error(sentence));
+  }
+}
+
+interface Flight {
+  /** -Infinity: it goes on. */
+  abortedAt: number;
+}
+
+/** How long a newcomer waits for a flight that was called off. */
+const dyingMsMax = 100;
+/** How often one flight asks. */
+const attemptsMax = 5;
+/** A manifest that was missing is asked for again after 5 s. */
+const askedAgainMsMin = 4_900;
+
+/** The requests of one process. */
+export class RequestWatch {
+  readonly #watch: Watch;
+  readonly #watched: Watched;
+  /** Flights by the chunks that they bring. */
+  readonly #underWay = new Map<string, Set<Flight>>();
+  /** How often the flight for a chunk has asked the bucket for it. */
+  readonly #attempts = new Map<string, number>();
+  /** When each was found to be missing. */
+  readonly #missing = new Map<string, number>();
+  /** Chunks that were asked for. */
+  readonly asked: string[] = [];
+
+  constructor(watch: Watch, watched: Watched) {
+    this.#watch = watch;
+    this.#watched = watched;
+  }
+
+  /** C2, C7: that a build is missing is remembered for some time. */
+  missing(build: string, now: number): void {
+    const before = this.#missing.get(build) ?? -Infinity;
+    if (now - before < askedAgainMsMin)
+      this.#watch.violate(`C7: ${build} is missing, and asked for again after ${now - before} ms`);
+    this.#missing.set(build, now);
+  }
+
+  /** Somebody has said that what was missing may be there by now. */
+  forget(): void {
+    this.#missing.clear();
+  }
+
+  /** The bucket is asked for this. */
+  asks(request: ChunkRequest): void {
+    for (const name of namesOf(request)) {
+      const attempts = (this.#attempts.get(name) ?? 0) + 1;
+      this.#attempts.set(name, attempts);
+      if (attempts > attemptsMax)
+        this.#watch.violate(`C7: one flight has asked ${attempts} times for ${name}`);
+      this.asked.push(name);
+      this.#watch.reads.set(name, (this.#watch.reads.get(name) ?? 0) + 1);
+    }
+  }
+
+  /** What the cache asks for; a flight of its asks once. */
+  flights(source: ChunkSource): ChunkSource {
+    const begin = (request: ChunkRequest, signal: AbortSignal) => this.#begin(request, signal);
+    return {
+      name: source.name,
+      async *read(request, signal) {
+        using _flight = begin(request, signal);
+        yield* source.read(request, signal);
+      },
+    };
+  }
+
+  #begin(request: ChunkRequest, signal: AbortSignal): Disposable {
+    signal.throwIfAborted();
+    const { build, artifact } = request;
+    if (!this.#watched.isUsed(build))
+      this.#watch.violate(`C23: a fetch of ${artifact} of ${build} that nobody leases`);
+    const names = namesOf(request);
+    const { clock } = this.#watched;
+    const now = clock.now();
+    const flight: Flight = { abortedAt: -Infinity };
+    const onAbort = () => void (flight.abortedAt = clock.now());
+    signal.addEventListener("abort", onAbort, { once: true });
+    for (const name of names) {
+      const flights = this.#underWay.get(name) ?? new Set();
+      this.#underWay.set(name, flights);
+      // One that was called off may take its time to come down (C4); whoever comes later waits as long.
+      const others = [...flights].filter(
+        ({ abortedAt }) => abortedAt === -Infinity || (now > abortedAt && now < abortedAt + dyingMsMax),
+      );
+      if (others.length > 0 && !this.#watched.isDiskBad)
+        this.#watch.violate(`C1, C4: ${name} is fetched by two flights at once`);
+      this.#attempts.delete(name);
+      flights.add(flight);
+    }
+    return {
+      [Symbol.dispose]: () => {
+        signal.removeEventListener("abort", onAbort);
+        for (const name of names) this.#underWay.get(name)?.delete(flight);
+      },
+    };
+  }
+}
+
+function namesOf({ build, artifact, firstChunk, count }: ChunkRequest): string[] {
+  return Array.from({ length: count }, (_, i) => `${build}/${artifact}/${firstChunk + i}`);
+}
