@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { Sandbox } from "e2b";
+import { ArtifactIndex } from "../../src/build/artifact-index.ts";
 import { startTimeOf } from "../../src/base/processes.ts";
 import { FarBucket } from "./testing/far-bucket.ts";
 import { ownData } from "./testing/own-data.ts";
@@ -33,7 +34,25 @@ async function farBucket() {
     assert.ok(await first.save("read-order.json", from), "the first start has told what it read");
     await first[Symbol.asyncDispose]();
   }
-  return await FarBucket.start({ from, latencyMs: 20, bytesPerSecond: 10 * mebibyte, only: /memfile\.pack/ });
+  const line = { latencyMs: 20, bytesPerSecond: 40 * mebibyte, only: /memfile\.pack/ };
+  const bucket = await FarBucket.start({ from, ...line });
+  // What is known to be read first comes, and some more, and then no more.
+  bucket.proxy.holdAt = bytesReadFirst(from) + 4 * mebibyte;
+  return bucket;
+}
+
+/** Packed bytes of the memory that a template is known to read first. */
+function bytesReadFirst(bucket: string): number {
+  const files = readdirSync(bucket, { recursive: true }).map(String);
+  const orderFile = files.find((name) => name.endsWith("read-order.json")) ?? assert.fail();
+  const build = path.basename(path.dirname(orderFile));
+  const { memfile } = JSON.parse(readFileSync(path.join(bucket, orderFile), "utf8")) as { memfile: number[] };
+  const bytes = readFileSync(path.join(bucket, "builds", build, "memfile.index"));
+  const index = ArtifactIndex.decode(bytes, { build, artifact: "memfile" });
+  return memfile.reduce((sum, chunk) => {
+    const place = index.chunk(chunk);
+    return place.zero ? sum : sum + place.packedBytes;
+  }, 0);
 }
 
 /** A daemon that has nothing yet, and how the next one on its data is started. */
@@ -47,16 +66,15 @@ async function far() {
 }
 
 /** A sandbox whose guest is up while the rest of its memory does not come. */
-async function early({ bucket, served }: { bucket: FarBucket; served: Served }): Promise<Sandbox> {
+async function early({ served }: { served: Served }): Promise<Sandbox> {
   const options = { ...served.sdk, requestTimeoutMs: 120_000, timeoutMs: 600_000 };
   const sandbox = await Sandbox.create(options);
-  bucket.proxy.bytesPerSecond = 1;
   assert.equal(await served.metric("larder_cache_seals_total"), 0, "it did not wait for all of its memory");
   return sandbox;
 }
 
 /** The same, and now it has to wait for its memory; with what becomes of the command that it runs. */
-async function stalled(world: { bucket: FarBucket; served: Served }) {
+async function stalled(world: { served: Served }) {
   const sandbox = await early(world);
   const running = sandbox.commands.run(wander, { timeoutMs: 0 }).then(
     () => "ended well",
@@ -93,7 +111,7 @@ describe("a sandbox on a node that has nothing of its template", () => {
     const { bucket, served } = world;
     const first = await early(world);
     const { bytes } = bucket.proxy;
-    bucket.proxy.bytesPerSecond = 100 * mebibyte;
+    bucket.proxy.holdAt = Infinity;
     assert.equal((await first.commands.run("echo early")).stdout, "early\n");
     await whole(served);
     assert.ok(bytes < 0.75 * bucket.proxy.bytes, `${bytes} of ${bucket.proxy.bytes} bytes came before`);
@@ -117,7 +135,7 @@ describe("a sandbox on a node that has nothing of its template", () => {
     await killed.end("SIGKILL");
     const [{ pid } = assert.fail()] = before.sandboxes;
     assert.ok(startTimeOf(pid) !== undefined, "the machine runs on");
-    bucket.proxy.bytesPerSecond = 100 * mebibyte;
+    bucket.proxy.holdAt = Infinity;
     const served = await start();
     assert.equal(await served.metric("larder_adoptions_total"), 1);
     assert.deepEqual(

@@ -24,8 +24,8 @@ const pieceBytes = 64 * 1024;
 
 /** An object store that is far away: each answer comes late, and all together no faster than the line. */
 export class SlowProxy {
-  /** May be changed at any time. */
-  bytesPerSecond: number;
+  /** After so many bytes nearly nothing comes any more. May be changed at any time. */
+  holdAt = Infinity;
   /** Bytes of the bodies of answers. */
   bytes = 0;
   readonly #options: SlowProxyOptions;
@@ -36,7 +36,6 @@ export class SlowProxy {
 
   private constructor(options: SlowProxyOptions) {
     this.#options = options;
-    this.bytesPerSecond = options.bytesPerSecond;
     this.#server = createServer((request, response) => {
       this.#serve(request, response).catch(() => response.destroy());
     });
@@ -88,12 +87,13 @@ export class SlowProxy {
     return this.#line;
   }
 
-  /** Lasts as long as the line takes for so many bytes; it may become faster or slower meanwhile. */
+  /** Lasts as long as the line takes for so many bytes; it may be let go on meanwhile. */
   async #pass(bytes: number, response: ServerResponse): Promise<void> {
     this.#freeAtMs = Math.max(this.#freeAtMs, performance.now() - lateMsMax);
     for (let left = bytes; left > 0 && !response.destroyed; ) {
-      const step = Math.min(left, this.bytesPerSecond * stepSeconds);
-      this.#freeAtMs += (step / this.bytesPerSecond) * 1000;
+      const rate = this.bytes >= this.holdAt ? 1 : this.#options.bytesPerSecond;
+      const step = Math.min(left, rate * stepSeconds);
+      this.#freeAtMs += (step / rate) * 1000;
       left -= step;
       const aheadMs = this.#freeAtMs - performance.now();
       if (aheadMs > lateMsMax) await delay(aheadMs);
