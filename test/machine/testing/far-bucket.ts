@@ -56,6 +56,12 @@ export class FarBucket {
     return true;
   }
 
+  /** Removes all objects of this name, wherever they lie. */
+  forget(name: string): void {
+    for (const key of [...this.#store.objects.keys()])
+      if (path.basename(key) === name) this.#store.objects.delete(key);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.proxy[Symbol.asyncDispose]();
     await this.#store[Symbol.asyncDispose]();
