@@ -18,6 +18,8 @@ export async function restoreBare(
   qemu: QemuInstall,
   clock: Clock,
   signal: AbortSignal,
+  /** Fills its memory before its state is loaded. */
+  fill: (pid: number) => Promise<void> = async () => {},
 ): Promise<BareMachine> {
   const { rootDisk, snapfile = "" } = spec;
   const args = qemuArguments(spec, {
@@ -43,6 +45,7 @@ export async function restoreBare(
   };
   try {
     const qmp = await connected(path.join(spec.socketDirectory, qmpSocketName), clock, signal);
+    await fill(child.pid ?? 0);
     await qmp.execute("migrate-incoming", { uri: incomingUri }, signal);
     while (((await qmp.execute("query-status", {}, signal)) as { status: string }).status === "inmigrate") {
       await clock.sleep(0.5, signal);

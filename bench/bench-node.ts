@@ -13,6 +13,7 @@ import { Metrics } from "../src/daemon/metrics.ts";
 import { enterPremises } from "../src/daemon/premises.ts";
 import { wireNetworks } from "../src/daemon/wire-networks.ts";
 import { wireBuilds, wireSandboxes } from "../src/daemon/wiring.ts";
+import type { SandboxView } from "../src/sandbox/sandbox-view.ts";
 import { floor } from "./floor.ts";
 import { since } from "./medians.ts";
 
@@ -46,26 +47,36 @@ export async function benchNode(environment: NodeJS.ProcessEnv, signal: AbortSig
     qemu: machines.qemu.version,
   };
 
-  /** create() → the end of the first command. */
-  async function create(): Promise<{ ms: number; id: string }> {
-    const started = performance.now();
-    const { id, accessToken } = await sandboxes.create(request, signal);
+  async function run({ id, accessToken }: SandboxView, command: string): Promise<void> {
     const client = new AgentClient(sandboxes.channel(id) as AgentChannel, accessToken);
-    await client.run("true", {}, signal);
-    return { ms: since(started), id };
+    await client.run(command, {}, signal);
+  }
+
+  /** create() → the end of the first command. */
+  async function create(): Promise<{ ms: number; id: string; view: SandboxView }> {
+    const started = performance.now();
+    const view = await sandboxes.create(request, signal);
+    await run(view, "true");
+    return { ms: since(started), id: view.id, view };
   }
 
   const first = await sandboxes.create(request, signal);
   const record = builds.cache.inspect().leases[0];
   await sandboxes.kill(first.id);
   if (record === undefined) throw new Error("the first sandbox held no lease");
+  const { accessToken: _token, ...template } = first; // whose agent asks for none
   meter.values.clear();
   return {
     sandboxes,
     meter,
     machine,
     create,
-    floor: () => floor({ configuration, premises, builds, host }, record.build, first, signal),
+    run,
+    /** What a sandbox that sleeps would start from. */
+    buildOf: async (id: string) => (await builds.store.sandboxes.all()).find((each) => each.id === id)?.build,
+    /** Of the template, or of a build that was made of the sandbox `like`. */
+    floor: (build = record.build, like?: SandboxView) =>
+      floor({ configuration, premises, builds, host }, build, like ?? template, signal),
     [Symbol.asyncDispose]: () => ends[Symbol.asyncDispose](),
   };
 }

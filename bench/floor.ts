@@ -13,6 +13,7 @@ import { machineParts } from "../src/sandbox/machine-parts.ts";
 import { makePlaces, removePlaces } from "../src/sandbox/places.ts";
 import type { SandboxView } from "../src/sandbox/sandbox-view.ts";
 import { StepTimes } from "../src/sandbox/step-times.ts";
+import { writeMemory } from "../src/sandbox/write-memory.ts";
 import { restoreBare } from "./bare-machine.ts";
 import { since } from "./medians.ts";
 
@@ -25,7 +26,7 @@ interface FloorNode extends Pick<Ground, "configuration" | "premises"> {
 export async function floor(
   { configuration, premises, builds, host }: FloorNode,
   build: string,
-  { cpuCount: vcpus, memoryMb }: SandboxView,
+  { cpuCount: vcpus, memoryMb, accessToken }: SandboxView,
   signal: AbortSignal,
 ): Promise<number> {
   const id = `floor${randomUUID().slice(0, 8)}`;
@@ -46,11 +47,16 @@ export async function floor(
   const options = { lease, exports: builds.exports, accelerator: host.accelerator.kind, tscKhz: host.tscKhz };
   const parts = await machineParts(order, { ...options, overlayDirectory, steps, random, held }, signal);
   const started = performance.now();
-  const bare = held.use(await restoreBare(parts.spec, host.machines.qemu, clock, signal));
+  const fill = async (pid: number) => {
+    const { memory, spec } = parts;
+    const machine = { identity: { pid, startTime: "" }, spec };
+    if (memory !== undefined) await writeMemory(machine, memory, lease.image("memfile"), signal);
+  };
+  const bare = held.use(await restoreBare(parts.spec, host.machines.qemu, clock, signal, fill));
   const secrets = { secret: parts.firstSecret, nextSecret: random.bytes(16) };
   const channel = held.use(
     await AgentChannel.connect({ path: bare.channelPath, ...secrets, clock, random, logger }, signal),
   );
-  await new AgentClient(channel).run("true", {}, signal);
+  await new AgentClient(channel, accessToken).run("true", {}, signal);
   return since(started);
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// The tests that need what this machine brings: QEMU, a template, the clients that people have. `npm test` runs it.
+// The tests that need what this machine brings: QEMU, a template, the clients that people have. `npm test` runs all of
+// them; whoever names files runs those.
 // The template is made first, in a directory of its own (LARDER_TEST_DATA, else a temporary one that is removed).
 import { spawnSync } from "node:child_process";
 import { globSync, mkdtempSync, rmSync } from "node:fs";
@@ -8,7 +9,8 @@ import { fileURLToPath } from "node:url";
 import { toolEnvironment } from "./lib/step.mjs";
 
 const home = path.join(path.dirname(fileURLToPath(import.meta.url)), "..");
-const tests = globSync("test/machine/**/*.test.ts", { cwd: home });
+const named = process.argv.slice(2);
+const tests = named.length > 0 ? named : globSync("test/machine/**/*.test.ts", { cwd: home });
 
 if (tests.length === 0) {
   console.error("no test was found in test/machine: something is wrong with this copy of the project");

@@ -52,7 +52,7 @@ describe("a large file", () => {
     });
     const headers = { "content-type": "application/octet-stream" };
     const path = pathOf(name);
-    return { sent: () => sent, done: agent.ask({ method: "POST", path, headers, body }) };
+    return { sent: () => sent, done: agent.ask({ method: "POST", path, headers, body }, forever) };
   }
 
   async function lengthOf(body: AsyncIterable<Buffer>): Promise<number> {

@@ -29,6 +29,7 @@ describe("readConfiguration", () => {
         memoryBytesMax: 16 * 2 ** 30,
         restoresMax: 4,
         pool: 0,
+        stallSeconds: 3600,
         waitingMax: 256,
         peers: undefined,
         peerPort: undefined,

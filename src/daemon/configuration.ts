@@ -128,6 +128,12 @@ export const settings = {
     read: read.count(0, 10_000),
     otherwise: () => "256",
   },
+  stallSeconds: {
+    variable: "LARDER_STALL_SECONDS",
+    means: "how long a sandbox waits for a disk that the bucket does not give, before it is ended",
+    read: read.count(1, 7 * 86_400),
+    otherwise: () => "3600",
+  },
   peers: {
     variable: "LARDER_PEERS",
     means: "other nodes that share what they have fetched: HOST:PORT,HOST:PORT; unset: none",

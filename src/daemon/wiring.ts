@@ -109,7 +109,7 @@ export function wireLauncher(
   const overlayDirectory = path.join(configuration.data, "overlays");
   return new MachineLauncher({
     ...{ builds, exports, host: machines, accelerator: accelerator.kind, tscKhz, overlayDirectory, bounds },
-    ...{ clock, random, logger, meter },
+    ...{ clock, random, logger, meter, stalledMsMax: configuration.stallSeconds * 1000 },
     ...(networks === undefined ? {} : { networks }),
   });
 }

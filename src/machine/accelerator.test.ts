@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, it } from "node:test";
@@ -37,14 +37,38 @@ describe("chooseAccelerator", () => {
 });
 
 describe("kvmTrouble", () => {
-  it("opens the device to know whether it can be used", async () => {
+  it("opens the device to know whether it can be used, and asks the processor", async () => {
     const directory = await mkdtemp(path.join(tmpdir(), "kvm-"));
     try {
-      const device = path.join(directory, "kvm");
-      assert.equal(await kvmTrouble(device), `there is no ${device}`);
+      const [device, cpuinfo] = [path.join(directory, "kvm"), path.join(directory, "cpuinfo")];
+      const places = { device, cpuinfo, root: false };
+      assert.equal(await kvmTrouble(places), `there is no ${device}`);
       await writeFile(device, "");
-      assert.equal(await kvmTrouble(device), null);
-      assert.equal(await kvmTrouble(directory), `${directory} cannot be opened (EISDIR)`);
+      await writeFile(cpuinfo, "flags\t\t: fpu vme vmx ssse3\n");
+      assert.equal(await kvmTrouble(places), null);
+      await writeFile(cpuinfo, "flags\t\t: fpu svm\n");
+      assert.equal(await kvmTrouble(places), null);
+      await writeFile(cpuinfo, "flags\t\t: fpu vme\nvmx flags\t: vnmi\n");
+      assert.match((await kvmTrouble(places)) ?? "", /neither vmx nor svm/);
+      const trouble = await kvmTrouble({ ...places, device: directory });
+      assert.equal(trouble, `${directory} cannot be opened (EISDIR)`);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
+
+  it("needs more than root's own rights, where machines run as users of their own", async () => {
+    const directory = await mkdtemp(path.join(tmpdir(), "kvm-"));
+    try {
+      const [device, cpuinfo] = [path.join(directory, "kvm"), path.join(directory, "cpuinfo")];
+      await writeFile(cpuinfo, "flags\t\t: vmx\n");
+      await writeFile(device, "", { mode: 0o600 });
+      const group = (await stat(device)).gid;
+      const trouble = await kvmTrouble({ device, cpuinfo, root: true });
+      if (group === 0) assert.match(trouble ?? "", /is root's alone/);
+      else assert.equal(trouble, null);
+      await chmod(device, 0o666);
+      assert.equal(await kvmTrouble({ device, cpuinfo, root: true }), null);
     } finally {
       await rm(directory, { recursive: true });
     }

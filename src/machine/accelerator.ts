@@ -1,4 +1,4 @@
-import { open } from "node:fs/promises";
+import { open, readFile } from "node:fs/promises";
 import { Failure } from "../base/failure.ts";
 import type { Accelerator } from "./machine-spec.ts";
 
@@ -20,14 +20,30 @@ export async function chooseAccelerator(
   return { kind: "tcg", reason: `emulation (about ten times slower), since ${trouble}` };
 }
 
+/** Where the host says what KVM depends on; other places in tests. */
+export interface KvmPlaces {
+  readonly device?: string;
+  readonly cpuinfo?: string;
+  /** True when this is root, whose machines run as users of their own. */
+  readonly root?: boolean;
+}
+
 /**
- * Why KVM cannot be used, or null when it can. The device is opened, not only looked at: in a container
- * it may be there
- * and forbidden, and its module may be missing.
+ * Why KVM cannot be used, or null when it can. The device is opened, not only looked at: in a container it may be
+ * there and forbidden, its module may be missing, or it may be one that runs only kernels made for it.
  */
-export async function kvmTrouble(device = "/dev/kvm"): Promise<string | null> {
+export async function kvmTrouble({
+  device = "/dev/kvm",
+  cpuinfo = "/proc/cpuinfo",
+  root = process.getuid?.() === 0,
+}: KvmPlaces = {}): Promise<string | null> {
   try {
-    await (await open(device, "r+")).close();
+    await using opened = await open(device, "r+");
+    if (!/^flags\s*:.*\b(vmx|svm)\b/m.test(await readFile(cpuinfo, "utf8")))
+      return `the processor has neither vmx nor svm, without which ${device} runs only kernels made for it`;
+    const { gid, mode } = await opened.stat();
+    if (root && gid === 0 && (mode & 0o006) !== 0o006)
+      return `${device} is root's alone, and no machine runs as root: give it to the group kvm`;
     return null;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

@@ -52,7 +52,10 @@ export class NbdExport implements AsyncDisposable {
     this.#limits = { ...defaultLimits, ...options.limits };
     this.#slabs = options.slabs ?? new SlabPool();
     this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#welcome(socket));
-    this.#server.on("error", (error) => options.logger.error({ err: error }, "NBD export cannot accept"));
+    this.#server.on("error", (error) => {
+      // Before it listens, whoever wants it to is told.
+      if (this.#server.listening) options.logger.error({ err: error }, "NBD export cannot accept");
+    });
   }
 
   /** How many clients are connected, those included that are being hung up on. */

@@ -10,6 +10,8 @@ export interface DiskTroubleOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
+  /** How long a guest may wait for its disk before it is given up. */
+  readonly stalledMsMax: number;
 }
 
 /** The first pause before a stopped machine is told to go on; it doubles each time. */
@@ -20,16 +22,21 @@ const forgottenMs = 60_000;
 
 /**
  * A machine stops when its disk cannot be read or written: its guest sees no error, and repeats the request when it
- * goes on. While it starts, that is a failure; later it is told to go on again and again, until the disk is well.
+ * goes on. While it starts, that is a failure; later it is told to go on again and again, until the disk is well: till
+ * then it is stalled. One that is stalled for too long is given up.
  */
 export class DiskTrouble implements Disposable {
   /** Aborts when the machine stops before it is tolerated, with the reason. */
   readonly stopped: AbortSignal;
+  /** Resolves, with a sentence, when it is given up. */
+  readonly hopeless: Promise<string>;
   readonly #machine: Pick<Machine, "execute" | "onEvent">;
   readonly #disk: WatchedDevice;
   readonly #options: DiskTroubleOptions;
   readonly #stop = new AbortController();
   readonly #over = new AbortController();
+  readonly #giveUp = Promise.withResolvers<string>();
+  #bound: Disposable | undefined;
   #tolerated = false;
   #held = false;
   #timer: Disposable | undefined;
@@ -45,9 +52,16 @@ export class DiskTrouble implements Disposable {
     this.#disk = disk;
     this.#options = options;
     this.stopped = this.#stop.signal;
+    this.hopeless = this.#giveUp.promise;
+    disk.onWell(() => this.#onWell());
     machine.onEvent(({ event, data }) => {
       if (event === "BLOCK_IO_ERROR" && (data as { action?: string }).action === "stop") this.#onStop();
     });
+  }
+
+  /** Its guest waits for its disk, and has done so since a read failed. */
+  get isStalled(): boolean {
+    return this.#bound !== undefined;
   }
 
   /** The guest is up: from now on trouble is waited out. */
@@ -60,6 +74,7 @@ export class DiskTrouble implements Disposable {
     this.#held = true;
     this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
+    this.#onWell();
   }
 
   /** The machine has been told to go on. */
@@ -70,6 +85,7 @@ export class DiskTrouble implements Disposable {
   [Symbol.dispose](): void {
     this.#over.abort();
     this.#timer?.[Symbol.dispose]();
+    this.#onWell();
   }
 
   #onStop(): void {
@@ -87,9 +103,22 @@ export class DiskTrouble implements Disposable {
     }
     if (clock.monotonic() - this.#stoppedAt > forgottenMs) this.#pauseMs = pauseMsFirst;
     this.#stoppedAt = clock.monotonic();
-    logger.warn({ sandbox, reason: reason?.message, pauseMs: this.#pauseMs }, "a guest waits for its disk");
+    const facts = { sandbox, reason: reason?.message, pauseMs: this.#pauseMs };
+    logger.warn(facts, "a guest waits for its disk: it is stalled");
+    this.#bound ??= clock.after(this.#options.stalledMsMax, () => this.#onHopeless());
     this.#timer = clock.after(this.#pauseMs, () => void this.#goOn());
     this.#pauseMs = Math.min(2 * this.#pauseMs, pauseMsMax);
+  }
+
+  #onWell(): void {
+    this.#bound?.[Symbol.dispose]();
+    this.#bound = undefined;
+  }
+
+  #onHopeless(): void {
+    const { stalledMsMax } = this.#options;
+    const why = this.#disk.lastFailure?.message ?? "nobody knows why";
+    this.#giveUp.resolve(`its disk could not be read for ${stalledMsMax / 1000} s: ${why}`);
   }
 
   async #goOn(): Promise<void> {

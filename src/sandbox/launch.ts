@@ -42,11 +42,16 @@ export interface LaunchOptions {
   readonly bounds?: Bounds;
   /** Missing where this host can have none. */
   readonly networks?: Pick<Networks, "take" | "retake">;
+  /** How long a guest may wait for its disk before it is ended. */
+  readonly stalledMsMax: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
   readonly meter: Meter;
 }
+
+/** How long reads of its disk may keep a machine from stopping when it is told to. */
+const stopMsMax = 1000;
 
 /**
  * Lease → export and overlay → machine → device state → channel → clock, randomness, name, token, environment: then
@@ -142,6 +147,7 @@ async function wakeHeld(
     capture: async (what, signal) => {
       if (!what.memory) await times.measure("flush", () => flush(channel, order, signal));
       trouble.hold();
+      using _hurried = parts.disk.hurry(clock, stopMsMax);
       return await capture(captured, what, signal);
     },
     goOn: async (signal) => {
@@ -149,11 +155,12 @@ async function wakeHeld(
       await machine.resume(signal);
     },
     isAlive: () => isAlive(machine.identity),
+    isStalled: () => trouble.isStalled,
     leave: () => {
       ending.leave = true;
       return held.disposeAsync();
     },
-    lost: lossOf(machine, channel),
+    lost: Promise.race([lossOf(machine, channel), trouble.hopeless]),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }

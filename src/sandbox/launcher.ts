@@ -64,6 +64,8 @@ export interface Guest extends AsyncDisposable {
   readonly channelSecret: Buffer;
   /** False from the moment on in which its machine is no more, before anybody was told. */
   isAlive(): boolean;
+  /** It waits for its disk, which cannot be read. */
+  isStalled(): boolean;
   /** Stops it and copies what it changed of its build. It stays stopped, also when that fails: dispose, or `goOn`. */
   capture(order: CaptureOrder, signal: AbortSignal): Promise<BuildParts>;
   /** Lets it run again. */

@@ -103,6 +103,7 @@ function launcher(): MachineLauncher {
     },
     accelerator: "tcg",
     tscKhz: 1,
+    stalledMsMax: 1000,
     overlayDirectory: "",
     clock: systemClock,
     random: systemRandom,

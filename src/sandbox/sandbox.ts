@@ -4,7 +4,7 @@ import type { SandboxChange, SandboxRecord } from "../store/sandbox-records.ts";
 import type { HeldBuild } from "./child-builds.ts";
 import { Expiry } from "./expiry.ts";
 import { fallAsleep } from "./fall-asleep.ts";
-import type { Guest, GuestChannel } from "./launcher.ts";
+import type { Guest } from "./launcher.ts";
 import { letGoOn } from "./let-go-on.ts";
 import {
   type EndReason,
@@ -63,8 +63,8 @@ export class Sandbox {
   }
 
   /** Undefined unless it runs. */
-  get channel(): GuestChannel | undefined {
-    return this.#state.kind === "running" ? this.#state.guest.channel : undefined;
+  get guest(): Pick<Guest, "channel" | "isStalled"> | undefined {
+    return this.#state.kind === "running" ? this.#state.guest : undefined;
   }
 
   /** Resolves when what is under way just now has come to its end, well or not. */

@@ -162,9 +162,9 @@ export class Sandboxes implements AsyncDisposable {
 
   /** The way into its guest, good until it ends. */
   channel(id: string): GuestChannel {
-    const { channel } = this.#running(id);
-    if (channel === undefined) throw noSuchSandbox(id);
-    return channel;
+    const { guest } = this.#running(id);
+    if (guest === undefined) throw noSuchSandbox(id);
+    return guest.channel;
   }
 
   /** Who may come to its ports from outside. */

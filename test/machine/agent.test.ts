@@ -67,8 +67,8 @@ describe("the agent in a real machine", () => {
     assert.equal((await sandbox.git.status("repository")).isClean, true);
   });
 
-  it("carries 16 MiB both ways, byte by byte, and answers others meanwhile", async () => {
-    const bytes = Buffer.alloc(16 * mib);
+  it("carries 64 MiB both ways, byte by byte, and answers others meanwhile", async () => {
+    const bytes = Buffer.alloc(64 * mib);
     for (let at = 0; at < bytes.length; at += 4) bytes.writeUInt32LE((at * 2_654_435_761) >>> 0, at);
     const over = new AbortController();
     const carried = (async () => {

@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { Sandbox } from "e2b";
+import { packsOf } from "./testing/packs.ts";
 import { assertNoLeaks, serve, sharedData } from "./testing/served.ts";
 
 /** Each misfortune of the bucket, done from outside to the files of a directory bucket, and taken back. */
@@ -69,9 +70,3 @@ describe("a daemon that was killed", () => {
     assert.equal(await served.metric("larder_cache_leases"), 0);
   });
 });
-
-async function packsOf(data: string): Promise<string[]> {
-  const builds = path.join(data, "bucket/builds");
-  const files = await readdir(builds, { recursive: true });
-  return files.filter((file) => file.endsWith(".pack")).map((file) => path.join(builds, file));
-}

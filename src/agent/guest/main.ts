@@ -18,7 +18,7 @@ function main(): void {
   process.umask(0o022);
   const koffi = loadKoffi(join(dirname(process.argv[1] ?? "/run/larder/agent.js"), "koffi.node"));
   startAgent({
-    port: openDevicePort(),
+    port: openDevicePort(koffi),
     inheritance: "/run/larder-agent",
     secret: bootSecret(readFileSync("/proc/cmdline", "utf8")),
     identity: new LinuxIdentity(koffi),

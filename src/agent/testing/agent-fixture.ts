@@ -45,8 +45,9 @@ export class AgentFixture implements AsyncDisposable {
   /** One request and all of its answer. */
   async ask(
     request: Partial<GuestRequest> & { path: string },
+    signal: AbortSignal = patience(),
   ): Promise<Omit<GuestAnswer, "body"> & { body: Buffer }> {
-    const answer = await this.channel.request({ method: "GET", headers: {}, ...request }, patience());
+    const answer = await this.channel.request({ method: "GET", headers: {}, ...request }, signal);
     return { ...answer, body: await buffer(answer.body) };
   }
 

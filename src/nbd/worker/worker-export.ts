@@ -58,7 +58,10 @@ export class WorkerExport implements DiskExport {
     this.#o = options;
     const settings = { allowHalfOpen: true, pauseOnConnect: true };
     this.#server = createServer(settings, (socket) => this.#welcome(socket));
-    this.#server.on("error", (error) => options.logger.error({ err: error }, "NBD export cannot accept"));
+    this.#server.on("error", (error) => {
+      // Before it listens, whoever wants it to is told.
+      if (this.#server.listening) options.logger.error({ err: error }, "NBD export cannot accept");
+    });
   }
 
   /** How many clients are connected. */

@@ -18,6 +18,7 @@ export class FakeLaunch {
   readonly order: LaunchOrder;
   readonly #outcome = Promise.withResolvers<void>();
   isAlive = true;
+  isStalled = false;
   readonly #lost = Promise.withResolvers<string>();
 
   constructor(order: LaunchOrder, signal: AbortSignal) {
@@ -140,6 +141,7 @@ export class FakeLauncher implements Launcher {
       capture: (_what, signal) => launch.capture(signal),
       goOn: async () => launch.goOn(),
       isAlive: () => launch.isAlive,
+      isStalled: () => launch.isStalled,
       lost: launch.lost,
       leave: async () => {},
       [Symbol.asyncDispose]: async () => {

@@ -8,7 +8,7 @@ const launcher = path.join(import.meta.dirname, "../../../bin/larder.mjs");
 
 /** What an operator sees of a node, as far as tests look at it. */
 export interface Report {
-  readonly sandboxes: readonly { readonly id: string; readonly pid: number }[];
+  readonly sandboxes: readonly { readonly id: string; readonly pid: number; readonly stalled: boolean }[];
   /** Ids of machines that wait for the next sandboxes. */
   readonly pool: readonly string[];
 }
