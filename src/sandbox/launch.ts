@@ -25,6 +25,7 @@ import { networkFor, noteNetwork } from "./guest-network.ts";
 import { type Bounds, groupFor, join } from "./guest-bounds.ts";
 import type { Guest, LaunchOrder, StartedMachine, StartOrder } from "./launcher.ts";
 import { machineParts } from "./machine-parts.ts";
+import type { MapOptions } from "./map-memory.ts";
 import { makePlaces, removePlaces } from "./places.ts";
 import { PauseTimes } from "./pause-times.ts";
 import { StepTimes } from "./step-times.ts";
@@ -45,6 +46,8 @@ export interface LaunchOptions {
   readonly networks?: Pick<Networks, "take" | "retake">;
   /** How long a guest may wait for its disk before it is ended. */
   readonly stalledMsMax: number;
+  /** Serves memories page by page; missing: each is fetched whole before its first machine starts. */
+  readonly memories?: MapOptions["memories"];
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -112,8 +115,11 @@ async function startHeld(
   const { lease, network, processFiles } = await claim(order, options, { steps, ending, held }, signal);
   const given = { network: network?.link, processFiles, lease, steps, held };
   const parts = await machineParts(order, { ...options, ...given }, signal);
+  const { lent } = parts;
+  parts.disk.onMiss((offset, bytes) => lent?.onDiskRead(offset, bytes));
   const machine = await steps.measure("machine", () => machineOf(order, parts.spec, options, signal));
   held.defer(() => (ending.leave ? machine.leave() : machine.destroy()));
+  lent?.mappedBy(machine.identity);
   return { machine, lease, network, parts, ending, steps, held };
 }
 
@@ -125,11 +131,15 @@ async function wakeHeld(
 ): Promise<Guest> {
   const { machine, lease, network, parts, ending, steps, held } = started;
   const { clock, meter, random } = options;
+  const { lent } = parts;
   if (order.left === undefined) order.onProcess(machine.identity);
   const trouble = held.use(new DiskTrouble(machine, parts.disk, { ...options, sandbox: order.id }));
-  if (order.left !== undefined) trouble.tolerate();
+  if (order.left !== undefined) {
+    trouble.tolerate();
+    lent?.tolerate();
+  }
   const channelSecret = order.left?.channelSecret ?? random.bytes(secretBytes);
-  const awake = AbortSignal.any([signal, trouble.stopped]);
+  const awake = AbortSignal.any([signal, trouble.stopped, ...(lent ? [lent.failed] : [])]);
   const sleeping = { machine, lease, parts, channelSecret, steps, held };
   const begun = order.left === undefined ? wake : takeOver;
   const channel = await begun(order, sleeping, options, awake).catch(async (error: unknown) => {
@@ -138,6 +148,7 @@ async function wakeHeld(
     throw endedEarly(await machine.exited);
   });
   trouble.tolerate();
+  lent?.tolerate();
   network?.attached();
   meter.count(counterOf(order));
   const shape = machineShape(options.host.qemu, parts.spec, options.tscKhz);
@@ -160,6 +171,7 @@ async function wakeHeld(
     isStalled: () => trouble.isStalled,
     leave: () => {
       ending.leave = true;
+      void lent?.leave();
       return held.disposeAsync();
     },
     lost: Promise.race([lossOf(machine, channel), trouble.hopeless]),
