@@ -30,7 +30,6 @@ export class SlowProxy {
   bytes = 0;
   readonly #options: SlowProxyOptions;
   readonly #server: Server;
-  #dead = false;
   /** When the line is free again. */
   #freeAtMs = 0;
   #line = Promise.resolve();
@@ -39,7 +38,6 @@ export class SlowProxy {
     this.#options = options;
     this.bytesPerSecond = options.bytesPerSecond;
     this.#server = createServer((request, response) => {
-      if (this.#dead) return void request.socket.resetAndDestroy();
       this.#serve(request, response).catch(() => response.destroy());
     });
   }
@@ -53,12 +51,6 @@ export class SlowProxy {
 
   get url(): string {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  /** From now on nobody answers, those who wait included. */
-  die(): void {
-    this.#dead = true;
-    this.#server.closeAllConnections();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
