@@ -102,7 +102,7 @@ describe("a sandbox on a node that has nothing of its template", () => {
     const [{ sandboxId: id } = assert.fail()] = await early(world);
     const before = await reportOf(killed);
     await killed.end("SIGKILL");
-    const [{ pid = 0 } = {}] = before.sandboxes;
+    const pid = before.sandboxes[0]?.pid ?? 0;
     assert.ok(startTimeOf(pid) !== undefined, "the machine runs on");
     bucket.proxy.bytesPerSecond = 100 * mebibyte;
     const served = await start();

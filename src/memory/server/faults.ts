@@ -48,7 +48,7 @@ export class Faults {
   readonly #options: FaultsOptions;
   readonly #waiting = new Set<Fault>();
   readonly #touched = new Set<number>();
-  #timer: Disposable | undefined;
+  #looksAgain = false;
 
   constructor(options: FaultsOptions) {
     this.#options = options;
@@ -67,7 +67,7 @@ export class Faults {
     const { clock } = this.#options;
     const fault: Fault = { read, chunk: chunks[0] ?? 0, since: clock.monotonic(), stalled: false };
     this.#waiting.add(fault);
-    this.#timer ??= clock.after(lookEveryMs, () => this.#look());
+    this.#lookSoon();
     void Promise.all(chunks.map((chunk) => store.bytes(chunk))).then((all) => {
       if (!this.#waiting.delete(fault)) return; // it was given up
       this.#answer(read, all);
@@ -93,10 +93,14 @@ export class Faults {
     this.#options.reply(encodeReply(unique, 0, body));
   }
 
-  #look(): void {
-    this.#timer = undefined;
-    for (const fault of this.#waiting) this.#judge(fault);
-    if (this.#waiting.size > 0) this.#timer = this.#options.clock.after(lookEveryMs, () => this.#look());
+  #lookSoon(): void {
+    if (this.#looksAgain || this.#waiting.size === 0) return;
+    this.#looksAgain = true;
+    this.#options.clock.after(lookEveryMs, () => {
+      this.#looksAgain = false;
+      for (const fault of this.#waiting) this.#judge(fault);
+      this.#lookSoon();
+    });
   }
 
   #judge(fault: Fault): void {
