@@ -5,6 +5,7 @@ import { systemClock as clock } from "../src/base/clock.ts";
 import { silentLogger as logger } from "../src/base/logger.ts";
 import { systemRandom as random } from "../src/base/random.ts";
 import { MemoryMeter } from "../src/base/testing/memory-meter.ts";
+import { silentTracer } from "../src/base/tracer.ts";
 import { hostFacts } from "../src/cli/host-facts.ts";
 import { needBase } from "../src/daemon/base-template.ts";
 import { readConfiguration } from "../src/daemon/configuration.ts";
@@ -34,7 +35,7 @@ export async function benchNode(environment: NodeJS.ProcessEnv, signal: AbortSig
   const meter = new MemoryMeter();
   const metrics = Object.assign(new Metrics(() => {}), { observe: meter.observe.bind(meter) });
   const logs = { of: async () => [] };
-  const ground = { configuration, premises, clock, random, logger, logs, metrics };
+  const ground = { configuration, premises, clock, random, logger, logs, metrics, tracer: silentTracer };
   const builds = await wireBuilds(ground, ends, signal);
   const host = await needBase(ground, builds);
   const networks = await wireNetworks(ground, ends, signal);

@@ -1,18 +1,8 @@
 // How fast files pass between daemon and guest, each way, and how long another call takes meanwhile: uploads and
 // downloads of one size in turn, to memory (/dev/shm) so that no disk is measured. Needs a template in LARDER_DATA.
-import { availableParallelism } from "node:os";
 import { Readable } from "node:stream";
-import { systemClock as clock } from "../src/base/clock.ts";
-import { silentLogger as logger } from "../src/base/logger.ts";
 import { systemRandom as random } from "../src/base/random.ts";
-import { hostFacts } from "../src/cli/host-facts.ts";
-import { needBase } from "../src/daemon/base-template.ts";
-import { readConfiguration } from "../src/daemon/configuration.ts";
-import { EndsInOrder } from "../src/daemon/ends-in-order.ts";
-import { Metrics } from "../src/daemon/metrics.ts";
-import { enterPremises } from "../src/daemon/premises.ts";
-import { wireBuilds, wireSandboxes } from "../src/daemon/wiring.ts";
-import { wireNetworks } from "../src/daemon/wire-networks.ts";
+import { benchNode } from "./bench-node.ts";
 import { median, rounded, since } from "./medians.ts";
 
 const rounds = Number(process.argv[2] ?? 5);
@@ -21,16 +11,8 @@ const pieceBytes = 64 * 1024;
 const file = "/dev/shm/bench";
 
 const signal = AbortSignal.timeout(30 * 60_000);
-await using ends = new EndsInOrder({ eachMsMax: 10_000, clock, logger });
-const configuration = readConfiguration(process.env, hostFacts(process.env));
-const premises = ends.hold("premises", await enterPremises(configuration.data, process.env));
-const logs = { of: async () => [] };
-const metrics = new Metrics(() => {});
-const ground = { configuration, premises, clock, random, logger, logs, metrics };
-const builds = await wireBuilds(ground, ends, signal);
-const host = await needBase(ground, builds);
-const networks = await wireNetworks(ground, ends, signal);
-const { sandboxes } = await wireSandboxes(ground, builds, { host, networks }, { ends, running: () => "end" });
+await using node = await benchNode(process.env, signal);
+const { sandboxes, machine } = node;
 const settings = { metadata: {}, envs: {}, secure: false, allowInternet: false };
 const { id } = await sandboxes.create({ template: "base", timeoutMs: 1_800_000, ...settings }, signal);
 const channel = sandboxes.channel(id);
@@ -87,5 +69,4 @@ await withAsides(download, asides);
 await sandboxes.kill(id);
 const speeds = { upMibPerSecond: rounded(median(up)), downMibPerSecond: rounded(median(down)) };
 const meanwhile = { asideMs: rounded(median(asides)), asideMsMax: rounded(Math.max(...asides)) };
-const machine = { cores: availableParallelism(), accelerator: host.accelerator.kind };
 console.log(JSON.stringify({ bench: "files", rounds, mib, ...machine, ...speeds, ...meanwhile }));

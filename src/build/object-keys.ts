@@ -20,6 +20,10 @@ export function fileKey(build: string, artifact: Exclude<Artifact, ImageArtifact
   return `builds/${build}/${artifact}`;
 }
 
+export function readOrderKey(build: string): string {
+  return `builds/${build}/read-order.json`;
+}
+
 export function blobKey(digest: string): string {
   return `blobs/sha256/${digest}`;
 }

@@ -32,6 +32,14 @@ interface ChunkFlight {
   served: boolean;
 }
 
+/** How a chunk is wanted. */
+export interface Wish {
+  /** Room that the caller has for it; it must stay reserved until the chunk has landed. */
+  readonly reserved?: Reservation;
+  /** How many neighbours, itself included, may travel in one request: 4 MiB of them unless said. */
+  readonly groupChunks?: number;
+}
+
 export interface ChunkFetcherOptions {
   readonly file: ChunkFile;
   /** Verified: what it yields is what the index says. */
@@ -66,11 +74,8 @@ export class ChunkFetcher {
     return this.#all.size;
   }
 
-  /**
-   * Resolves when `chunk` is at hand, or with its bytes when there is no room to keep it. `reserved` is room that the
-   * caller has for it; it must stay reserved until this has settled.
-   */
-  async want(chunk: number, signal: AbortSignal, reserved?: Reservation): Promise<Landed> {
+  /** Resolves when `chunk` is at hand, or with its bytes when there is no room to keep it. */
+  async want(chunk: number, signal: AbortSignal, wish: Wish = {}): Promise<Landed> {
     for (;;) {
       signal.throwIfAborted();
       if (this.#file.isAtHand(chunk)) return undefined;
@@ -78,7 +83,7 @@ export class ChunkFetcher {
         await this.checker.check(chunk, signal);
         continue;
       }
-      const flight = this.#flights.get(chunk) ?? this.#depart(chunk, reserved);
+      const flight = this.#flights.get(chunk) ?? this.#depart(chunk, wish);
       if (flight.controller.signal.aborted) {
         await comeDown(flight.down, this.#tools.clock, signal);
         this.#forget(flight);
@@ -125,15 +130,15 @@ export class ChunkFetcher {
     }
   }
 
-  /** A request for `chunk` and its neighbours in the same 4 MiB that are neither at hand nor under way. */
-  #depart(chunk: number, reserved: Reservation | undefined): ChunkFlight {
+  /** A request for `chunk` and its neighbours in the same group that are neither at hand nor under way. */
+  #depart(chunk: number, { reserved, groupChunks = requestChunksMax }: Wish): ChunkFlight {
     const wanted = (index: number) =>
       !this.#file.isAtHand(index) &&
       !this.#file.isSuspect(index) &&
       !this.#flights.has(index) &&
       !this.#tools.backoffs.isActive(this.#nameOf(index));
-    const group = Math.floor(chunk / requestChunksMax) * requestChunksMax;
-    const end = Math.min(group + requestChunksMax, this.#file.index.chunkCount);
+    const group = Math.floor(chunk / groupChunks) * groupChunks;
+    const end = Math.min(group + groupChunks, this.#file.index.chunkCount);
     let first = chunk;
     while (first > group && wanted(first - 1)) first -= 1;
     let last = chunk;

@@ -29,11 +29,17 @@ export async function fetchWhole(
   const bytes = missing.reduce((sum, chunk) => sum + file.index.chunk(chunk).bytes, 0);
   using reserved = await room.reserveLarge(bytes, what, signal);
   const bring = async (chunk: number, either: AbortSignal) => {
-    const passedThrough = await fetcher.want(chunk, either, reserved);
+    const passedThrough = await fetcher.want(chunk, either, { reserved });
     if (passedThrough === undefined) return;
     throw new Failure("exhausted", `${what} needs ${bytes} bytes, and the shelf's disk does not take them`);
   };
   await together(missing, bring, signal);
+}
+
+/** Bytes of the chunks that are not on the shelf. */
+export function missingBytes(file: ChunkFile): number {
+  const missing = numbers(file, (chunk) => !file.isAtHand(chunk) && !file.isSuspect(chunk));
+  return missing.reduce((sum, chunk) => sum + file.index.chunk(chunk).bytes, 0);
 }
 
 function numbers(file: ChunkFile, matches: (chunk: number) => boolean): number[] {

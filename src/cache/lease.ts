@@ -3,9 +3,11 @@ import type { LendableDevice } from "../base/shared-image.ts";
 import { type Artifact, type FileArtifact, type ImageArtifact, imageArtifacts } from "../build/artifact.ts";
 import type { ArtifactIndex } from "../build/artifact-index.ts";
 import { artifactsOf, type InputName, type Manifest } from "../build/manifest.ts";
+import { missingBytes } from "./fetch-whole.ts";
 import { type During, ImageDevice } from "./image-device.ts";
 import { buildBelow, changesOver, isFlat, type MappedMemory } from "./mapped-memory.ts";
 import type { Mappers } from "./mappers.ts";
+import { readChunk } from "./read-chunk.ts";
 import type { OpenImage, Residence } from "./residence.ts";
 
 /** A claim on a residence. While it is held, nothing of the build leaves the shelf. Disposing twice is harmless. */
@@ -26,11 +28,34 @@ export interface Lease extends AsyncDisposable {
   memfile(signal: AbortSignal): Promise<string>;
   /** What a machine's memory is made of; the image is open then. The file is sealed: it may be mapped. */
   memory(signal: AbortSignal): Promise<MappedMemory>;
+  /**
+   * Its memory for those who can begin before it is whole; undefined when that would gain little, or the memory is a
+   * layer. The image is open then.
+   */
+  partialMemory(signal: AbortSignal): Promise<PartialMemory | undefined>;
+  /** The bytes of one chunk of an opened image, brought with so many of its neighbours. */
+  chunk(
+    artifact: ImageArtifact,
+    chunk: number,
+    groupChunks: number,
+    signal: AbortSignal,
+  ): Promise<Uint8Array>;
+  /** Brings a chunk of an opened image, and so many neighbours, to the shelf; false when that cannot keep it. */
+  bring(artifact: ImageArtifact, chunk: number, groupChunks: number, signal: AbortSignal): Promise<boolean>;
   /** Aborts when a memfile that was handed out by this lease turns out to be bad, and is made anew (C28). */
   readonly memfileRetired: AbortSignal;
   /** Path of an input, whole and verified. */
   input(name: InputName, signal: AbortSignal): Promise<string>;
 }
+
+/** A memfile that is not whole yet. */
+export interface PartialMemory {
+  /** The chunk file. What is read from it by oneself must be verified, and may have gone by the next time. */
+  readonly source: string;
+}
+
+/** Less than this is fetched sooner than anything can be begun without it. */
+const partialBytesMin = 16 * 1024 * 1024;
 
 /** Who takes a lease, and where in the program. */
 export interface Taker {
@@ -145,6 +170,37 @@ export class HeldLease implements Lease {
     const { index } = residence.image("memfile");
     const changes = below === this ? [] : changesOver(layer, index);
     return { path: await this.#map(residence, signal), manifest, index, changes };
+  }
+
+  async partialMemory(signal: AbortSignal): Promise<PartialMemory | undefined> {
+    await this.open("memfile", signal);
+    const { file, index } = this.residence.image("memfile");
+    if (!isFlat(index) || missingBytes(file) < partialBytesMin) return undefined;
+    return { source: file.path };
+  }
+
+  chunk(
+    artifact: ImageArtifact,
+    chunk: number,
+    groupChunks: number,
+    signal: AbortSignal,
+  ): Promise<Uint8Array> {
+    this.#checkHeld();
+    const read = (image: OpenImage, either: AbortSignal) => readChunk(image, chunk, { groupChunks }, either);
+    return this.#during((either) => read(this.residence.image(artifact), either), signal);
+  }
+
+  async bring(
+    artifact: ImageArtifact,
+    chunk: number,
+    groupChunks: number,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    this.#checkHeld();
+    const { fetcher } = this.residence.image(artifact);
+    return (
+      (await this.#during((either) => fetcher.want(chunk, either, { groupChunks }), signal)) === undefined
+    );
   }
 
   file(artifact: FileArtifact, signal: AbortSignal): Promise<string> {

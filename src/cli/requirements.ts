@@ -44,6 +44,7 @@ export async function checkRequirements(
     confinement: () => confinement(signal),
     bounds: () => bounds(configuration.data),
     "internet access": () => internetAccess(signal),
+    "first starts": () => firstStarts(signal),
     "free disk": () => disk(configuration.data),
     memory,
     daemon: () => daemon(configuration, env),
@@ -135,6 +136,12 @@ async function bounds(data: string) {
 async function internetAccess(signal: AbortSignal) {
   const { probeNetwork } = await import("../network/probe-network.ts");
   return probeNetwork(signal);
+}
+
+/** Whether a machine can begin before its memory is whole: serves a small one and ends it. */
+async function firstStarts(signal: AbortSignal) {
+  const { probeMemory } = await import("../memory/probe-memory.ts");
+  return probeMemory(signal);
 }
 
 async function disk(data: string) {

@@ -2,12 +2,10 @@ import { arrivalLimits } from "../api/arrival.ts";
 import type { ApiServerOptions } from "../api/api-server.ts";
 import type { Admin } from "../api/ports.ts";
 import type { Networks } from "../network/networks.ts";
-import type { Sandboxes } from "../sandbox/sandboxes.ts";
-import type { Snapshots } from "../sandbox/snapshots.ts";
 import { collectorOf } from "./collector.ts";
 import { telling } from "./telling.ts";
 import { templateService } from "./template-service.ts";
-import { agentVersion, type Builds, type Ground } from "./wiring.ts";
+import { agentVersion, type Builds, type Ground, type MadeSandboxes } from "./wiring.ts";
 
 /** A create may have to wait for its place, and for a bucket that is away. */
 const startMsMax = 120_000;
@@ -18,7 +16,7 @@ const closeMsMax = 1500;
 export function apiRooms(
   { configuration, clock, logger, metrics, logs }: Ground,
   builds: Builds,
-  { sandboxes, snapshots }: { readonly sandboxes: Sandboxes; readonly snapshots: Snapshots },
+  { sandboxes, snapshots, memories }: MadeSandboxes,
   networks: Networks | undefined,
 ): Omit<ApiServerOptions, "boundHost" | "port" | "version"> {
   const { store, cache, peers, register } = builds;
@@ -41,15 +39,14 @@ export function apiRooms(
     inspect: {
       report: async () => {
         const { sandboxes: present, pool, ...admission } = sandboxes.inspect();
-        const owners = [...present.map(({ id }) => id), ...pool, ...(networks?.names ?? [])];
-        return {
-          owners,
-          sandboxes: present,
-          pool,
-          admission,
-          cache: cache.inspect(),
-          peers: peers?.inspect(),
-        };
+        const owners = [
+          ...present.map(({ id }) => id),
+          ...pool,
+          ...(networks?.names ?? []),
+          ...memories.names,
+        ];
+        const below = { memories: memories.inspect(), cache: cache.inspect(), peers: peers?.inspect() };
+        return { owners, sandboxes: present, pool, admission, ...below };
       },
     },
     exposition: {

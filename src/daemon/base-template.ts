@@ -92,6 +92,6 @@ async function prove(
     directory: path.join(configuration.data, "sandboxes", id),
     socketDirectory: path.join(premises.runDirectory, id),
   };
-  await using guest = await wireLauncher(ground, builds, host, undefined).launch(order, signal);
+  await using guest = await wireLauncher(ground, builds, host, {}).launch(order, signal);
   await proveGuest(guest.channel, signal);
 }

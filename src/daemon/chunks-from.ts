@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Meter } from "../base/meter.ts";
 import type { Random } from "../base/random.ts";
+import { silentTracer, type Tracer } from "../base/tracer.ts";
 import type { Bucket } from "../bucket/bucket.ts";
 import { bucketChunks } from "../build/bucket-chunks.ts";
 import type { ChunkSource } from "../build/chunk-source.ts";
@@ -11,6 +12,7 @@ import { type FetchLimits, limited } from "../build/limited.ts";
 import { measured } from "../build/measured.ts";
 import { retried } from "../build/retried.ts";
 import { fetchRetries } from "../build/retry.ts";
+import { traced } from "../build/traced.ts";
 import { verified } from "../build/verified.ts";
 import type { Peers } from "../peers/peers.ts";
 
@@ -25,6 +27,7 @@ export interface ChunkOrigins {
   readonly clock: Clock;
   readonly random: Random;
   readonly meter: Meter;
+  readonly tracer?: Tracer;
 }
 
 /**
@@ -39,10 +42,11 @@ export function chunksFrom({ bucket, indexes, ...rest }: ChunkOrigins): ChunkSou
 /** The same over what is in the bucket's place. */
 export function chunksOver(
   bucket: ChunkSource,
-  { indexes, peers, clock, random, meter }: Omit<ChunkOrigins, "bucket">,
+  { indexes, peers, clock, random, meter, tracer = silentTracer }: Omit<ChunkOrigins, "bucket">,
 ): ChunkSource {
   const prompt = impatient(bucket, { clock, stallMsMax });
-  const origin = limited(verified(measured(prompt, meter), indexes, meter), fetchLimits);
-  const remote = peers === undefined ? [origin] : [measured(peers.source, meter), peers.origin(origin)];
+  const origin = limited(verified(measured(traced(prompt, tracer), meter), indexes, meter), fetchLimits);
+  const remote =
+    peers === undefined ? [origin] : [measured(traced(peers.source, tracer), meter), peers.origin(origin)];
   return retried(firstOf(remote), { clock, random, meter, ...fetchRetries });
 }

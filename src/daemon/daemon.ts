@@ -22,6 +22,7 @@ import { Metrics } from "./metrics.ts";
 import { enterPremises } from "./premises.ts";
 import { announce } from "./presence.ts";
 import { SandboxLog } from "./sandbox-log.ts";
+import { openTraces } from "./traces.ts";
 import { readVersion } from "./version.ts";
 import { wireNetworks } from "./wire-networks.ts";
 import { type Builds, endFormerSandboxes, type Ground, wireBuilds, wireSandboxes } from "./wiring.ts";
@@ -162,9 +163,10 @@ async function withBuilds<T>(
   const metrics = new Metrics((name) => logger.warn({ name }, "a metric is not declared"));
   const ends = new EndsInOrder({ eachMsMax: endMsMax, clock: systemClock, logger });
   try {
+    const tracer = ends.hold("traces", await openTraces(env, readVersion()));
     const premises = ends.hold("premises", await enterPremises(configuration.data, env));
     const [clock, random] = [systemClock, systemRandom];
-    const ground = { configuration, premises, logger, logs: logger, metrics, clock, random };
+    const ground = { configuration, premises, logger, logs: logger, metrics, clock, random, tracer };
     return await use(ground, await wireBuilds(ground, ends, signal), ends);
   } catch (error) {
     await ends.end();

@@ -30,6 +30,11 @@ export const declaredMetrics: Readonly<Record<string, MetricDeclaration>> = {
   larder_networks: gauge("Networks of sandboxes, and those that wait for the next ones", "state"),
   larder_adoptions_total: counter("Machines that a former daemon had left running, taken over"),
   larder_disk_stops_total: counter("Machines that their VMM stopped because a read of their disk failed"),
+  larder_memory_lazy_starts_total: counter("Machines that were started before their memory was whole"),
+  larder_memory_stalls_total: counter("Reads of their memory that guests have waited for long"),
+  larder_memory_given_up_total: counter(
+    "Guests that were ended because a part of their memory could not be had",
+  ),
 
   larder_fetches_total: counter("Fetches", "source", "outcome"),
   larder_fetched_bytes_total: counter("Bytes of chunks that were fetched", "source"),

@@ -5,11 +5,13 @@ import type { SandboxLogs } from "../api/ports.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
+import type { Tracer } from "../base/tracer.ts";
 import type { Bucket } from "../bucket/bucket.ts";
 import { openBucket } from "../bucket/open-bucket.ts";
 import { bucketObjects } from "../build/bucket-objects.ts";
 import { claimBucket } from "../build/claim-bucket.ts";
 import { impatientObjects } from "../build/impatient.ts";
+import { ReadOrders } from "../build/read-orders.ts";
 import { IndexBook } from "../build/index-book.ts";
 import { TemplateCache } from "../cache/template-cache.ts";
 import { removeEmptyGroups } from "../machine/stray-groups.ts";
@@ -17,12 +19,15 @@ import { NbdWorkers } from "../nbd/worker/nbd-workers.ts";
 import type { Networks } from "../network/networks.ts";
 import { endFormerNetworks } from "../network/remains.ts";
 import type { Peers } from "../peers/peers.ts";
+import { endFormerServers } from "../memory/remains.ts";
 import { leftMachine } from "../sandbox/adoption.ts";
 import { ChildBuilds } from "../sandbox/child-builds.ts";
 import { notedNetwork } from "../sandbox/guest-network.ts";
 import { endLeftovers } from "../sandbox/leftovers.ts";
+import { LazyMemories } from "../sandbox/lazy-memories.ts";
 import type { Remains } from "../sandbox/launcher.ts";
 import { MachineLauncher } from "../sandbox/machine-launcher.ts";
+import { notedMemory } from "../sandbox/map-memory.ts";
 import { reap } from "../sandbox/reap.ts";
 import { Sandboxes } from "../sandbox/sandboxes.ts";
 import { Snapshots } from "../sandbox/snapshots.ts";
@@ -51,6 +56,7 @@ export interface Ground {
   /** What the logger was told of single sandboxes. */
   readonly logs: SandboxLogs;
   readonly metrics: Metrics;
+  readonly tracer: Tracer;
 }
 
 /** Where builds are remembered, published and lent from. */
@@ -101,16 +107,17 @@ export async function wireBuilds(ground: Ground, ends: EndsInOrder, signal: Abor
 
 /** How a machine is made of a build: for sandboxes, and to prove a template. */
 export function wireLauncher(
-  { configuration, clock, random, logger, metrics: meter }: Ground,
+  { configuration, clock, random, logger, metrics: meter, tracer }: Ground,
   { cache: builds, exports }: Builds,
   { machines, tscKhz, accelerator, bounds }: Host,
-  networks: Networks | undefined,
+  { networks, memories }: { readonly networks?: Networks | undefined; readonly memories?: LazyMemories },
 ): MachineLauncher {
   const overlayDirectory = path.join(configuration.data, "overlays");
   return new MachineLauncher({
     ...{ builds, exports, host: machines, accelerator: accelerator.kind, tscKhz, overlayDirectory, bounds },
-    ...{ clock, random, logger, meter, stalledMsMax: configuration.stallSeconds * 1000 },
+    ...{ clock, random, logger, meter, tracer, stalledMsMax: configuration.stallSeconds * 1000 },
     ...(networks === undefined ? {} : { networks }),
+    memories,
   });
 }
 
@@ -129,6 +136,8 @@ export async function endFormerSandboxes(
   const records = store.sandboxes;
   const count = await endLeftovers({ records, launcher, ...placesOf(ground), logger, spare });
   const spared = (await records.all()).filter(spare).flatMap((record) => notedNetwork(record) ?? []);
+  const served = (await records.all()).filter(spare).flatMap((record) => notedMemory(record) ?? []);
+  await endFormerServers(ground.premises.runDirectory, { spared: new Set(served), clock, logger });
   await endFormerNetworks(ground.premises.runDirectory, { spared: new Set(spared), clock, logger });
   await removeEmptyGroups(daemonName(ground.configuration.data));
   return count;
@@ -147,18 +156,35 @@ export async function wireChildBuilds(
   return ends.hold("child builds", await ChildBuilds.open({ ...options, clock, logger, meter }));
 }
 
+export interface MadeSandboxes {
+  readonly sandboxes: Sandboxes;
+  readonly snapshots: Snapshots;
+  readonly memories: LazyMemories;
+}
+
 /** Sandboxes on this host, once what a former daemon left of its own has been ended. */
 export async function wireSandboxes(
   ground: Ground,
   builds: Builds,
   { host, networks }: { readonly host: Host; readonly networks: Networks | undefined },
   { ends, running }: { readonly ends: EndsInOrder; readonly running: () => "end" | "leave" },
-): Promise<{ readonly sandboxes: Sandboxes; readonly snapshots: Snapshots }> {
+): Promise<MadeSandboxes> {
   const { configuration, clock, random, logger, metrics: meter } = ground;
   const { data, sandboxesMax, memoryBytesMax, restoresMax, waitingMax, pool } = configuration;
   const { store } = builds;
   sayBounds(host, logger);
-  const launcher = wireLauncher(ground, builds, host, networks);
+  const directory = ground.premises.runDirectory;
+  const orders = new ReadOrders(builds.bucket);
+  const memories = new LazyMemories({
+    directory,
+    builds: builds.cache,
+    orders,
+    clock,
+    random,
+    logger,
+    meter,
+  });
+  const launcher = wireLauncher(ground, builds, host, { networks, memories });
   builds.exports.start();
   const keeper = await wireChildBuilds(ground, builds, ends);
   const sandboxes = new Sandboxes({
@@ -166,11 +192,12 @@ export async function wireSandboxes(
     limits: { sandboxesMax, memoryBytesMax, startsMax: restoresMax, waitersMax: waitingMax, waitMsMax },
     poolMachinesMax: pool,
     ...(host.machines.root ? { uids: usersFor(data, "machines") } : {}),
-    ...{ clock, random, logger, meter },
+    ...{ clock, random, logger, meter, tracer: ground.tracer },
   });
   ends.hold("sandboxes", { [Symbol.asyncDispose]: () => sandboxes.close(running()) });
   await sandboxes.recall();
-  return { sandboxes, snapshots: new Snapshots({ sandboxes, records: store.snapshots, keeper }) };
+  const snapshots = new Snapshots({ sandboxes, records: store.snapshots, keeper });
+  return { sandboxes, snapshots, memories };
 }
 
 /** Enough that one slow page of the disk does not hold up everybody; more brought nothing. */

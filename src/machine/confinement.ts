@@ -21,6 +21,8 @@ export type LibraryPath =
 
 /** The descriptor on which bubblewrap tells the process number of the VMM. */
 export const infoFd = 4;
+/** The descriptor from which bubblewrap reads a filter of system calls. */
+export const filterFd = 5;
 
 /** Paths as the VMM sees them. */
 const inside = {
@@ -77,7 +79,9 @@ export function confinedCommand(spec: MachineSpec, host: MachineHost): Command {
     ...programBinds(host),
     ...devices.flatMap((device) => ["--dev-bind", device, device]),
     ...fileBinds(spec),
-    ...["--remount-ro", "/", "--chdir", "/", "--info-fd", String(infoFd), "--"],
+    ...["--remount-ro", "/", "--chdir", "/", "--info-fd", String(infoFd)],
+    ...(spec.memfile.lazy === undefined ? [] : ["--seccomp", String(filterFd)]),
+    "--",
     ...(host.root ? dropTo(spec, host) : []),
     ...qemu,
   ];

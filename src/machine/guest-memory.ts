@@ -3,6 +3,7 @@ import { type FileHandle, open, readFile, stat } from "node:fs/promises";
 import { Failure } from "../base/failure.ts";
 import { dataRanges } from "../base/sparse-file.ts";
 import { addDirtyPages, type MemoryRange, pageBytes } from "./dirty-pages.ts";
+import type { Memfile } from "./machine-spec.ts";
 import { type Mapping, mappingsOf } from "./memory-maps.ts";
 
 /** Entries of the page map that are read at once: 64 Ki of them, 256 MiB of memory. */
@@ -13,9 +14,14 @@ export class GuestMemory implements AsyncDisposable {
   readonly #mappings: readonly Mapping[];
   readonly #pid: number;
   readonly #memory: FileHandle;
-  readonly #memfile: FileHandle;
+  readonly #memfile: FileHandle | undefined;
 
-  private constructor(pid: number, mappings: readonly Mapping[], memory: FileHandle, memfile: FileHandle) {
+  private constructor(
+    pid: number,
+    mappings: readonly Mapping[],
+    memory: FileHandle,
+    memfile: FileHandle | undefined,
+  ) {
     this.#pid = pid;
     this.#mappings = mappings;
     this.#memory = memory;
@@ -23,15 +29,15 @@ export class GuestMemory implements AsyncDisposable {
   }
 
   /** Throws `denied` where the system lets nobody see the memory of another process, `internal` without a mapping. */
-  static async open(pid: number, memfile: string): Promise<GuestMemory> {
-    const mappings = mappingsOf(await readFile(`/proc/${pid}/maps`, "utf8"), await stat(memfile));
+  static async open(pid: number, { path, lazy }: Memfile): Promise<GuestMemory> {
+    const mappings = mappingsOf(await readFile(`/proc/${pid}/maps`, "utf8"), lazy ?? (await stat(path)));
     if (mappings.length === 0)
-      throw new Failure("internal", `the machine (process ${pid}) has not mapped ${memfile}`);
-    const file = await open(memfile, "r");
+      throw new Failure("internal", `the machine (process ${pid}) has not mapped ${path}`);
+    const file = lazy === undefined ? await open(path, "r") : undefined;
     try {
       return new GuestMemory(pid, mappings, await open(`/proc/${pid}/mem`, "r+"), file);
     } catch (error) {
-      await file.close();
+      await file?.close();
       throw Failure.from(error, `the memory of the machine (process ${pid}) cannot be reached`);
     }
   }
@@ -56,8 +62,9 @@ export class GuestMemory implements AsyncDisposable {
     return ranges;
   }
 
-  /** The stretches of the file that are no holes. */
+  /** The stretches of the file that are no holes. Of one whose pages come when they are needed nobody knows them. */
   async fileRanges(): Promise<MemoryRange[]> {
+    if (this.#memfile === undefined) throw new Failure("internal", "the file is not to be touched");
     return dataRanges(this.#memfile.fd, (await this.#memfile.stat()).size);
   }
 
@@ -74,7 +81,7 @@ export class GuestMemory implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.#memory.close(), this.#memfile.close()]);
+    await Promise.all([this.#memory.close(), this.#memfile?.close()]);
   }
 
   #eachPart(offset: number, bytes: Uint8Array, move: (part: Uint8Array, address: number) => number): void {

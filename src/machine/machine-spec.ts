@@ -1,3 +1,5 @@
+import type { FileIdentity } from "./memory-maps.ts";
+
 /** What the host runs machines with. */
 export interface Accelerator {
   readonly kind: "kvm" | "tcg";
@@ -15,8 +17,7 @@ export interface MachineSpec {
   readonly vcpus: number;
   readonly memoryBytes: number;
   readonly accelerator: Accelerator["kind"];
-  /** `build`: shared and written; `restore`: mapped privately, never written. */
-  readonly memfile: { readonly path: string; readonly mode: "build" | "restore" };
+  readonly memfile: Memfile;
   readonly rootDisk: RootDisk;
   readonly agentDisk: string;
   /** For a boot. The frequency of the time stamp counter is needed under emulation. */
@@ -34,6 +35,17 @@ export interface MachineSpec {
   readonly processFiles?: readonly string[];
   /** Where its network card leads; missing: nowhere. Only while this is there has the guest a carrier. */
   readonly network?: NetworkPlace;
+}
+
+export interface Memfile {
+  readonly path: string;
+  /** `build`: shared and written; `restore`: mapped privately, never written. */
+  readonly mode: "build" | "restore";
+  /**
+   * Pages of the file come only when they are needed, perhaps by way of this program, which must never touch it. By
+   * its identity it is found among the mappings of the VMM.
+   */
+  readonly lazy?: FileIdentity;
 }
 
 /** The network namespace that a machine lives in, instead of an empty one. */

@@ -48,10 +48,17 @@ describe("saveMemory", () => {
   });
   afterEach(() => rm(directory, { recursive: true }));
 
-  function save(layered = true) {
+  function save(layered = true, lazy = false) {
     const target = path.join(directory, "memfile.data");
-    return saveMemory({ memory, memoryBytes, layered, target }, never);
+    return saveMemory({ memory, memoryBytes, layered, lazy, target }, never);
   }
+
+  it("keeps only what was written, however much, when the file below is not to be touched", async () => {
+    memory.fileRanges = () => assert.fail("it was touched");
+    memory.write(0, 1000, 7);
+    const { changes } = await save(true, true);
+    assert.deepEqual(changes, [{ offset: 0, length: 1000 * page, zero: false }]);
+  });
 
   it("keeps only what was written, one after the other, and names pages of zeros without storing them", async () => {
     memory.write(2, 1, 7);

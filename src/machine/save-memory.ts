@@ -15,6 +15,8 @@ export interface SaveMemoryOptions {
   readonly memoryBytes: number;
   /** The file is mapped privately, and stays: then only what differs from it need be saved. */
   readonly layered: boolean;
+  /** The file's pages come when they are needed, and are not to be asked for: a layer is saved, however large. */
+  readonly lazy?: boolean;
   /** A path for what is saved. */
   readonly target: string;
 }
@@ -28,13 +30,13 @@ export interface SavedMemory {
 
 /** Saves the memory of a machine that is stopped. */
 export async function saveMemory(
-  { memory, memoryBytes, layered, target }: SaveMemoryOptions,
+  { memory, memoryBytes, layered, lazy = false, target }: SaveMemoryOptions,
   signal: AbortSignal,
 ): Promise<SavedMemory> {
   const dirty = layered ? await memory.dirtyRanges(signal) : [];
   const dirtyBytes = bytesOf(dirty);
   await using file = await open(target, "wx", 0o600);
-  if (layered && dirtyBytes <= memoryBytes * layerShareMax) {
+  if (layered && (lazy || dirtyBytes <= memoryBytes * layerShareMax)) {
     return { changes: await saveLayer(memory, dirty, file, signal), dirtyBytes };
   }
   await file.truncate(memoryBytes);

@@ -4,14 +4,15 @@ import { closeSync, openSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { constants } from "node:os";
 import path from "node:path";
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import { abortable, ignore } from "../base/abortable.ts";
 import type { Clock } from "../base/clock.ts";
 import { closeOnExec } from "../base/close-on-exec.ts";
 import { deadline } from "../base/deadline.ts";
 import { Failure } from "../base/failure.ts";
 import { BoundedLog } from "./bounded-log.ts";
-import { confinedCommand, infoFd, type MachineHost } from "./confinement.ts";
+import { hugePagesFilter } from "./huge-pages-filter.ts";
+import { confinedCommand, filterFd, infoFd, type MachineHost } from "./confinement.ts";
 import {
   channelSocketName,
   consoleName,
@@ -199,14 +200,25 @@ function spawnConfined(spec: MachineSpec, host: MachineHost, logs: Logs): ChildP
     // The VMM inherits the device state as a descriptor: its file need not be in the cage.
     if (spec.snapfile !== undefined) snapfile = openSync(spec.snapfile, "r");
     closeOnExec();
+    const lazy = spec.memfile.lazy !== undefined;
     const stdio = ["ignore", "ignore", logs.words.descriptor, snapfile ?? "ignore", "pipe"] as const;
-    return spawn(program, args, { detached: true, cwd: "/", env: {}, stdio: [...stdio] });
+    const all = [...stdio, ...(lazy ? (["pipe"] as const) : [])];
+    const watcher = spawn(program, args, { detached: true, cwd: "/", env: {}, stdio: all });
+    if (lazy) giveFilter(watcher);
+    return watcher;
   } catch (error) {
     logs[Symbol.dispose]();
     throw Failure.from(error);
   } finally {
     if (snapfile !== undefined) closeSync(snapfile);
   }
+}
+
+/** Bubblewrap reads it to its end before the VMM begins. */
+function giveFilter(watcher: ChildProcess): void {
+  const filter = (watcher.stdio as readonly unknown[] | undefined)?.[filterFd] as Writable | undefined;
+  filter?.on("error", ignore);
+  filter?.end(hugePagesFilter(), () => filter.destroy());
 }
 
 /**

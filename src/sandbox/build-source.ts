@@ -25,6 +25,17 @@ export interface BuildLease extends AsyncDisposable {
   file(artifact: FileArtifact, signal: AbortSignal): Promise<string>;
   /** What its memory is made of: a sealed file to be mapped, and what differs from it. The image is open then. */
   memory(signal: AbortSignal): Promise<MemoryParts>;
+  /** The file that its memory comes to lie in, where a machine can begin before that is whole. It is open then. */
+  partialMemory(signal: AbortSignal): Promise<{ readonly source: string } | undefined>;
+  /** The bytes of one chunk of an image that was made ready, brought with so many of its neighbours. */
+  chunk(
+    artifact: ImageArtifact,
+    chunk: number,
+    groupChunks: number,
+    signal: AbortSignal,
+  ): Promise<Uint8Array>;
+  /** Brings a chunk of such an image, and so many neighbours, to the shelf; false when that cannot keep it. */
+  bring(artifact: ImageArtifact, chunk: number, groupChunks: number, signal: AbortSignal): Promise<boolean>;
   input(name: InputName, signal: AbortSignal): Promise<string>;
 }
 

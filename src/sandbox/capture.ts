@@ -78,8 +78,9 @@ async function captureMemory(
   const target = dataPath(directory, "memfile");
   const layered = memory !== undefined;
   const saved = await times.measure("pages", async () => {
-    await using mapped = await GuestMemory.open(identity.pid, spec.memfile.path);
-    return await saveMemory({ memory: mapped, memoryBytes, layered, target }, signal);
+    await using mapped = await GuestMemory.open(identity.pid, spec.memfile);
+    const lazy = spec.memfile.lazy !== undefined;
+    return await saveMemory({ memory: mapped, memoryBytes, layered, lazy, target }, signal);
   });
   times.count(saved.dirtyBytes);
   if (saved.changes === undefined || memory === undefined) return { memfile: target, snapfile };

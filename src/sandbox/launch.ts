@@ -6,6 +6,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Meter } from "../base/meter.ts";
 import type { Random } from "../base/random.ts";
 import { Failure } from "../base/failure.ts";
+import type { Tracer } from "../base/tracer.ts";
 import { together } from "../base/together.ts";
 import type { DiskExports } from "../nbd/disk-exports.ts";
 import type { MachineGroup } from "../machine/control-groups.ts";
@@ -24,6 +25,7 @@ import { networkFor, noteNetwork } from "./guest-network.ts";
 import { type Bounds, groupFor, join } from "./guest-bounds.ts";
 import type { Guest, LaunchOrder, StartedMachine, StartOrder } from "./launcher.ts";
 import { machineParts } from "./machine-parts.ts";
+import type { MapOptions } from "./map-memory.ts";
 import { makePlaces, removePlaces } from "./places.ts";
 import { PauseTimes } from "./pause-times.ts";
 import { StepTimes } from "./step-times.ts";
@@ -44,10 +46,13 @@ export interface LaunchOptions {
   readonly networks?: Pick<Networks, "take" | "retake">;
   /** How long a guest may wait for its disk before it is ended. */
   readonly stalledMsMax: number;
+  /** Serves memories page by page; missing: each is fetched whole before its first machine starts. */
+  readonly memories?: MapOptions["memories"];
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
   readonly meter: Meter;
+  readonly tracer?: Tracer;
 }
 
 /** How long reads of its disk may keep a machine from stopping when it is told to. */
@@ -105,13 +110,16 @@ async function startHeld(
   held: AsyncDisposableStack,
   signal: AbortSignal,
 ): Promise<Started> {
-  const steps = new StepTimes(options.clock, options.meter);
+  const steps = new StepTimes(options.clock, options.meter, options.tracer);
   const ending: Ending = { leave: false };
   const { lease, network, processFiles } = await claim(order, options, { steps, ending, held }, signal);
   const given = { network: network?.link, processFiles, lease, steps, held };
   const parts = await machineParts(order, { ...options, ...given }, signal);
+  const { lent } = parts;
+  parts.disk.onMiss((offset, bytes) => lent?.onDiskRead(offset, bytes));
   const machine = await steps.measure("machine", () => machineOf(order, parts.spec, options, signal));
   held.defer(() => (ending.leave ? machine.leave() : machine.destroy()));
+  lent?.mappedBy(machine.identity);
   return { machine, lease, network, parts, ending, steps, held };
 }
 
@@ -123,11 +131,15 @@ async function wakeHeld(
 ): Promise<Guest> {
   const { machine, lease, network, parts, ending, steps, held } = started;
   const { clock, meter, random } = options;
+  const { lent } = parts;
   if (order.left === undefined) order.onProcess(machine.identity);
   const trouble = held.use(new DiskTrouble(machine, parts.disk, { ...options, sandbox: order.id }));
-  if (order.left !== undefined) trouble.tolerate();
+  if (order.left !== undefined) {
+    trouble.tolerate();
+    lent?.tolerate();
+  }
   const channelSecret = order.left?.channelSecret ?? random.bytes(secretBytes);
-  const awake = AbortSignal.any([signal, trouble.stopped]);
+  const awake = AbortSignal.any([signal, trouble.stopped, ...(lent ? [lent.failed] : [])]);
   const sleeping = { machine, lease, parts, channelSecret, steps, held };
   const begun = order.left === undefined ? wake : takeOver;
   const channel = await begun(order, sleeping, options, awake).catch(async (error: unknown) => {
@@ -136,6 +148,7 @@ async function wakeHeld(
     throw endedEarly(await machine.exited);
   });
   trouble.tolerate();
+  lent?.tolerate();
   network?.attached();
   meter.count(counterOf(order));
   const shape = machineShape(options.host.qemu, parts.spec, options.tscKhz);
@@ -158,6 +171,7 @@ async function wakeHeld(
     isStalled: () => trouble.isStalled,
     leave: () => {
       ending.leave = true;
+      void lent?.leave();
       return held.disposeAsync();
     },
     lost: Promise.race([lossOf(machine, channel), trouble.hopeless]),

@@ -10,6 +10,8 @@ import type { DiskExports } from "../nbd/disk-exports.ts";
 import type { NetworkLink } from "../network/network.ts";
 import type { BuildLease, MemoryParts } from "./build-source.ts";
 import type { StartOrder } from "./launcher.ts";
+import type { LentMemory } from "./lent-memory.ts";
+import { type MapOptions, memoryToMap, type ToMap } from "./map-memory.ts";
 import { type Metafile, parseMetafile } from "./metafile.ts";
 import { exportSocket, giveSocket, machineSockets, memoryName, overlayName } from "./places.ts";
 import type { StepTimes } from "./step-times.ts";
@@ -27,6 +29,8 @@ export interface PartsOptions {
   readonly processFiles?: readonly string[];
   /** What leads to the internet; undefined leaves the guest without. */
   readonly network?: NetworkLink | undefined;
+  /** Serves memories page by page; missing: each is fetched whole. */
+  readonly memories?: MapOptions["memories"];
   readonly steps: StepTimes;
   readonly random: Random;
   /** Gets what has to be given back. */
@@ -40,6 +44,8 @@ export interface MachineParts {
   readonly disk: WatchedDevice;
   /** Of a build with memory: what is mapped, and what is to be written into it before the machine runs. */
   readonly memory: MemoryParts | undefined;
+  /** What brings the pages of a memory that is not whole yet. */
+  readonly lent: LentMemory | undefined;
   /** What the agent accepts first: it was snapshotted with it, or is told it as it boots. */
   readonly firstSecret: Buffer;
 }
@@ -61,7 +67,7 @@ export async function machineParts(
       (signal) => lease.input("agent-disk", signal),
       (signal) => steps.measure("files", () => readMetafile(order.build, lease, signal)),
       (signal) =>
-        order.how === "restore" ? restoredMemory(options, signal) : bootedMemory(order, lease, signal),
+        order.how === "restore" ? restoredMemory(order, options, signal) : bootedMemory(order, lease, signal),
     ],
     signal,
   );
@@ -96,7 +102,7 @@ export async function machineParts(
     ...(network === undefined ? {} : { network }),
     processFiles: options.processFiles ?? [],
   };
-  return { spec, metafile, disk, memory: memory.parts, firstSecret };
+  return { spec, metafile, disk, memory: memory.parts, lent: memory.lent, firstSecret };
 }
 
 async function exportDisk(
@@ -131,16 +137,16 @@ async function readMetafile(build: string, lease: BuildLease, signal: AbortSigna
   return parseMetafile(await readFile(await lease.file("metafile", signal)), build);
 }
 
-async function restoredMemory({ lease, steps }: PartsOptions, signal: AbortSignal) {
-  const [parts, snapfile] = await together<[MemoryParts, string]>(
+async function restoredMemory(order: StartOrder, options: PartsOptions, signal: AbortSignal) {
+  const { lease, steps } = options;
+  const [toMap, snapfile] = await together<[ToMap, string]>(
     [
-      (signal) => steps.measure("memfile", () => lease.memory(signal)),
+      (signal) => steps.measure("memfile", () => memoryToMap(order, options, signal)),
       (signal) => lease.file("snapfile", signal),
     ],
     signal,
   );
-  const memfile = { path: parts.path, mode: "restore" } as const;
-  return { memfile, parts, snapfile, kernel: undefined } as const;
+  return { ...toMap, snapfile, kernel: undefined } as const;
 }
 
 /** A machine that boots gets memory of its own: a sparse file, gone with the sandbox. */
@@ -155,5 +161,5 @@ async function bootedMemory(order: StartOrder, lease: BuildLease, signal: AbortS
     await truncate(memory, order.memoryBytes);
   }
   const memfile = { path: memory, mode: "build" } as const;
-  return { memfile, parts: undefined, kernel, initrd, snapfile: undefined } as const;
+  return { memfile, parts: undefined, lent: undefined, kernel, initrd, snapfile: undefined } as const;
 }

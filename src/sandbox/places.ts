@@ -27,6 +27,11 @@ export function networkFile({ socketDirectory }: Pick<Owner, "socketDirectory">)
   return path.join(socketDirectory, "network");
 }
 
+/** Names what serves the sandbox's memory, for whoever has to find it again. */
+export function memoryServerFile({ socketDirectory }: Pick<Owner, "socketDirectory">): string {
+  return path.join(socketDirectory, "memory");
+}
+
 /** Makes all directories of a sandbox; closed to everybody else on the host. */
 export async function makePlaces(owner: Owner): Promise<void> {
   const exportDirectory = path.dirname(exportSocket(owner));

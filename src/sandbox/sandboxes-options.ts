@@ -2,6 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Meter } from "../base/meter.ts";
 import type { Random } from "../base/random.ts";
+import type { Tracer } from "../base/tracer.ts";
 import type { Store } from "../store/store.ts";
 import type { AdmissionLimits } from "./admission.ts";
 import type { SnapshotKeeper } from "./child-builds.ts";
@@ -28,4 +29,5 @@ export interface SandboxesOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly meter: Meter;
+  readonly tracer?: Tracer;
 }

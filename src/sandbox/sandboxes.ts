@@ -1,6 +1,7 @@
 import { abortable } from "../base/abortable.ts";
 import { deadline } from "../base/deadline.ts";
 import { Failure } from "../base/failure.ts";
+import { silentTracer } from "../base/tracer.ts";
 import type { SandboxRecord } from "../store/sandbox-records.ts";
 import { adoption, leftMachine } from "./adoption.ts";
 import { Admission } from "./admission.ts";
@@ -45,7 +46,9 @@ export class Sandboxes implements AsyncDisposable {
    */
   async create(request: CreateRequest, signal: AbortSignal): Promise<SandboxView> {
     checkRequest(request);
-    return await this.#amongCreates(this.#create(request, AbortSignal.any([signal, this.#closing.signal])));
+    const { tracer = silentTracer } = this.#options;
+    const create = () => this.#create(request, AbortSignal.any([signal, this.#closing.signal]));
+    return await this.#amongCreates(tracer.span("create", { template: request.template }, create));
   }
 
   /**

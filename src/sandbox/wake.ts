@@ -1,4 +1,5 @@
 import { deadline } from "../base/deadline.ts";
+import { silentTracer } from "../base/tracer.ts";
 import { resumption } from "./resumption.ts";
 import type { Sandbox } from "./sandbox.ts";
 import type { SandboxesOptions } from "./sandboxes-options.ts";
@@ -10,6 +11,8 @@ export interface WakeWish extends Pick<Awakening, "berth"> {
   readonly reboot: boolean;
 }
 
+type WakeTools = Pick<SandboxesOptions, "snapshots" | "host" | "clock" | "meter" | "tracer">;
+
 /** Whoever is woken by traffic lives at least so long. */
 export const wokenByTrafficMsMin = 300_000;
 /** How long waking a sandbox may take, whoever waits for it. */
@@ -19,13 +22,14 @@ const wakeMsMax = 120_000;
 export async function wake(
   sandbox: Sandbox,
   { timeoutMs, reboot, berth }: WakeWish,
-  { snapshots, host, clock, meter }: Pick<SandboxesOptions, "snapshots" | "host" | "clock" | "meter">,
+  { snapshots, host, clock, meter, tracer = silentTracer }: WakeTools,
   signal: AbortSignal,
 ): Promise<void> {
   const { record } = sandbox;
   const began = clock.monotonic();
   using limit = deadline(clock, wakeMsMax, `waking sandbox '${record.id}'`, signal);
   const how = () => resumption(record, reboot, snapshots, host);
-  await sandbox.start({ how, timeoutMs: () => timeoutMs, berth }, limit.signal);
+  const start = () => sandbox.start({ how, timeoutMs: () => timeoutMs, berth }, limit.signal);
+  await tracer.span("resume", { sandbox: record.id }, start);
   meter.observe("larder_resume_seconds", (clock.monotonic() - began) / 1000);
 }

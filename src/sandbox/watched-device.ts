@@ -7,6 +7,7 @@ export class WatchedDevice implements BlockDevice {
   readonly #device: BlockDevice;
   #lastFailure: Failure | undefined;
   #onWell: () => void = () => {};
+  #onMiss: (offset: number, bytes: number) => void = () => {};
   #hurry = new AbortController();
 
   constructor(device: BlockDevice) {
@@ -40,11 +41,17 @@ export class WatchedDevice implements BlockDevice {
     return { [Symbol.dispose]: () => timer[Symbol.dispose]() };
   }
 
+  /** Calls back for each read that has to wait. */
+  onMiss(listener: (offset: number, bytes: number) => void): void {
+    this.#onMiss = listener;
+  }
+
   readNow(offset: number, into: Uint8Array): boolean {
     return this.#device.readNow(offset, into);
   }
 
   async read(offset: number, into: Uint8Array, signal: AbortSignal): Promise<void> {
+    this.#onMiss(offset, into.length);
     try {
       await this.#device.read(offset, into, AbortSignal.any([signal, this.#hurry.signal]));
     } catch (error) {

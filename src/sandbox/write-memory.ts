@@ -16,7 +16,7 @@ export async function writeMemory(
   signal: AbortSignal,
 ): Promise<void> {
   if (changes.length === 0) return;
-  await using memory = await GuestMemory.open(machine.identity.pid, machine.spec.memfile.path);
+  await using memory = await GuestMemory.open(machine.identity.pid, machine.spec.memfile);
   const buffer = Buffer.allocUnsafe(pieceBytes);
   let turn = performance.now();
   for (const { offset, length } of changes) {

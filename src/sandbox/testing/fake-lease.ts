@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Failure } from "../../base/failure.ts";
 import type { LendableDevice, SharedImage } from "../../base/shared-image.ts";
+import { chunkBytes } from "../../build/artifact.ts";
 import type { Manifest } from "../../build/manifest.ts";
 import { ArtifactIndex } from "../../build/artifact-index.ts";
 import type { BuildLease, MemoryParts } from "../build-source.ts";
@@ -66,6 +67,18 @@ export class FakeLease implements BuildLease {
 
   async memory(): Promise<MemoryParts> {
     return { path: this.#path("memfile"), manifest: this.manifest, index: emptyIndex, changes: [] };
+  }
+
+  async partialMemory(): Promise<undefined> {
+    return undefined;
+  }
+
+  async chunk(): Promise<Uint8Array> {
+    return Buffer.alloc(chunkBytes);
+  }
+
+  async bring(): Promise<boolean> {
+    return true;
   }
 
   async input(name: string): Promise<string> {

@@ -1,0 +1,151 @@
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import path from "node:path";
+import { describe, it } from "node:test";
+import { Sandbox } from "e2b";
+import { startTimeOf } from "../../src/base/processes.ts";
+import { FarBucket } from "./testing/far-bucket.ts";
+import { ownData } from "./testing/own-data.ts";
+import { assertNoLeaks, type Served, serve, sharedData } from "./testing/served.ts";
+
+const mebibyte = 2 ** 20;
+
+interface Report {
+  readonly memories: readonly {
+    readonly name: string;
+    readonly guests: readonly { readonly sandbox: string; readonly stalled: boolean }[];
+  }[];
+  readonly sandboxes: readonly { readonly id: string; readonly pid: number }[];
+}
+
+/** A bucket from which memory comes slowly. What a template reads first is known there. */
+async function farBucket() {
+  const from = path.join(sharedData(), "bucket");
+  const known = () =>
+    readdirSync(from, { recursive: true }).some((name) => String(name).endsWith("read-order.json"));
+  if (!known()) {
+    const first = await FarBucket.start({ from, latencyMs: 0, bytesPerSecond: 500 * mebibyte });
+    await using data = await ownData();
+    await using served = await serve(first.environment, data.directory);
+    const sandbox = await Sandbox.create({ ...served.sdk });
+    await sandbox.commands.run("echo first");
+    await sandbox.kill();
+    assert.ok(await first.save("read-order.json", from), "the first start has told what it read");
+    await first[Symbol.asyncDispose]();
+  }
+  return await FarBucket.start({ from, latencyMs: 20, bytesPerSecond: 40 * mebibyte, only: /memfile\.pack/ });
+}
+
+/** A daemon that has nothing yet, and how the next one on its data is started. */
+async function far() {
+  const stack = new AsyncDisposableStack();
+  const bucket = stack.use(await farBucket());
+  const data = stack.use(await ownData());
+  const start = async () => stack.use(await serve(bucket.environment, data.directory));
+  const served = await start();
+  return { bucket, served, start, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+/** Sandboxes whose guests are up while the rest of their memory does not come. */
+async function early({ bucket, served }: { bucket: FarBucket; served: Served }, count = 1) {
+  const options = { ...served.sdk, requestTimeoutMs: 120_000, timeoutMs: 600_000 };
+  const sandboxes = await Promise.all(Array.from({ length: count }, () => Sandbox.create(options)));
+  bucket.proxy.bytesPerSecond = 1;
+  assert.equal(await served.metric("larder_cache_seals_total"), 0, "none waited for all of its memory");
+  return sandboxes;
+}
+
+async function reportOf({ apiKey, url }: Served): Promise<Report> {
+  const answer = await fetch(`${url}/larder/report`, { headers: { "X-API-KEY": apiKey } });
+  return (await answer.json()) as Report;
+}
+
+async function until(what: string, isSo: () => Promise<boolean>, msMax = 120_000): Promise<void> {
+  const began = performance.now();
+  while (!(await isSo())) {
+    if (performance.now() - began > msMax) assert.fail(`not within ${msMax} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+const whole = (served: Served) =>
+  until("the memory is whole", async () => (await served.metric("larder_cache_seals_total")) === 1);
+
+/** Touches much more memory than a guest has touched when it is up. */
+const wander = "find / -xdev -type f 2>/dev/null | head -20000 | wc -l; python3 -c 'print(6*7)'";
+
+describe("a sandbox on a node that has nothing of its template", () => {
+  it("starts before its memory is whole; that is finished and sealed, and the next one maps it", async () => {
+    await using world = await far();
+    const { bucket, served } = world;
+    const [first = assert.fail()] = await early(world);
+    const { bytes } = bucket.proxy;
+    bucket.proxy.bytesPerSecond = 100 * mebibyte;
+    assert.equal((await first.commands.run("echo early")).stdout, "early\n");
+    await whole(served);
+    assert.ok(bytes < 0.75 * bucket.proxy.bytes, `${bytes} of ${bucket.proxy.bytes} bytes came before`);
+    const second = await Sandbox.create({ ...served.sdk });
+    assert.equal(await served.metric("larder_memory_lazy_starts_total"), 1);
+    const guests = (await reportOf(served)).memories.flatMap((each) => each.guests);
+    assert.deepEqual(guests, [{ sandbox: first.sandboxId, stalled: false }]);
+    for (const each of [first, second]) {
+      assert.match((await each.commands.run(wander)).stdout, /42/);
+      await each.kill();
+    }
+    assert.deepEqual((await reportOf(served)).memories, []);
+    await assertNoLeaks(served);
+  });
+
+  it("outlives its daemon, and its memory is finished by the next one; it can be paused and woken", async () => {
+    await using world = await far();
+    const { bucket, served: killed, start } = world;
+    const [{ sandboxId: id } = assert.fail()] = await early(world);
+    const before = await reportOf(killed);
+    await killed.end("SIGKILL");
+    const pid = before.sandboxes[0]?.pid ?? 0;
+    assert.ok(startTimeOf(pid) !== undefined, "the machine runs on");
+    bucket.proxy.bytesPerSecond = 100 * mebibyte;
+    const served = await start();
+    assert.equal(await served.metric("larder_adoptions_total"), 1);
+    assert.deepEqual(
+      (await reportOf(served)).memories.map(({ name }) => name),
+      before.memories.map(({ name }) => name),
+    );
+    const sandbox = await Sandbox.connect(id, served.sdk);
+    await sandbox.files.write("/home/user/kept.txt", "kept");
+    assert.match((await sandbox.commands.run(wander)).stdout, /42/);
+    await sandbox.pause();
+    assert.deepEqual((await reportOf(served)).memories, []);
+    const woken = await Sandbox.connect(id, served.sdk);
+    assert.equal(await woken.files.read("/home/user/kept.txt"), "kept");
+    await woken.kill();
+    await assertNoLeaks(served);
+  });
+
+  it("is stalled when its memory cannot be had, then ended; nothing is left, and killing one is quick", async () => {
+    await using world = await far();
+    const { served } = world;
+    const [doomed = assert.fail(), other = assert.fail()] = await early(world, 2);
+    const stalledOf = async (id: string) =>
+      (await reportOf(served)).memories.some((each) =>
+        each.guests.some((guest) => guest.sandbox === id && guest.stalled),
+      );
+    const running = [doomed, other].map((each) =>
+      each.commands.run(wander, { timeoutMs: 0 }).then(
+        () => "ended well",
+        () => "failed",
+      ),
+    );
+    await Promise.all(
+      [doomed, other].map(({ sandboxId }) => until("it is stalled", () => stalledOf(sandboxId), 55_000)),
+    );
+    const began = performance.now();
+    assert.equal(await other.kill(), true);
+    assert.ok(performance.now() - began < 5_000, "who waits for memory can be killed");
+    await until("it is ended", async () => !(await doomed.isRunning().catch(() => false)), 90_000);
+    assert.equal(await served.metric("larder_memory_given_up_total"), 1);
+    assert.deepEqual(await Promise.all(running), ["failed", "failed"]);
+    assert.deepEqual((await reportOf(served)).memories, []);
+    await assertNoLeaks(served);
+  });
+});
