@@ -1,5 +1,6 @@
 import { pipeline } from "node:stream/promises";
 import { Failure } from "../base/failure.ts";
+import { crossOriginHeaders, preflightHeaders } from "./cross-origin.ts";
 import { isPublicAgentPath } from "./agent-path.ts";
 import { type ClientRequest, type ClientResponse, sendHead, sinkOf } from "./client-exchange.ts";
 import { agentHeaders, answerHeaders } from "./forwarded-headers.ts";
@@ -15,6 +16,12 @@ export async function forwardToAgent(
   channel: GuestChannel,
   signal: AbortSignal,
 ): Promise<void> {
+  const preflight = preflightHeaders(request.method, request.headers);
+  if (preflight !== undefined) {
+    sendHead(response, 204, Object.entries(preflight).flat());
+    sinkOf(response).end();
+    return;
+  }
   const path = request.url ?? "/";
   if (!isPublicAgentPath(path)) {
     throw new Failure("denied", `${request.method} ${path.split("?", 1)[0]} is no route of the agent`);
@@ -27,6 +34,7 @@ export async function forwardToAgent(
     ...(body === undefined ? {} : { body }),
   };
   const answer = await channel.request(asked, signal);
-  sendHead(response, answer.status, answerHeaders(answer.headers));
+  const crossOrigin = request.headers.origin === undefined ? [] : Object.entries(crossOriginHeaders).flat();
+  sendHead(response, answer.status, [...answerHeaders(answer.headers), ...crossOrigin]);
   await pipeline(answer.body, sinkOf(response), { signal });
 }

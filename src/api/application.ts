@@ -5,6 +5,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Meter } from "../base/meter.ts";
 import { type ArrivalLimits, awaitBody } from "./arrival.ts";
 import { requireApiKey } from "./api-key.ts";
+import { crossOriginHeaders, preflightHeaders } from "./cross-origin.ts";
 import { errorHandler } from "./error-answers.ts";
 import { listRoutes } from "./list-routes.ts";
 import { networkRoutes } from "./network-routes.ts";
@@ -53,6 +54,8 @@ export async function application(
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler(onError);
   app.setNotFoundHandler((request, reply) => {
+    const preflight = preflightHeaders(request.method, request.headers);
+    if (preflight !== undefined) return reply.code(204).headers(preflight).send();
     const message = `${request.method} ${request.url.split("?", 1)[0]} is not known`;
     return reply.code(404).send({ code: 404, message });
   });
@@ -65,6 +68,9 @@ export async function application(
   const requireKey = requireApiKey(options.keys);
   await app.register(publicRoutes, { ...options, requireKey });
   await app.register(async (keyed) => {
+    keyed.addHook("onRequest", async (request, reply) => {
+      if (request.headers.origin !== undefined) void reply.headers(crossOriginHeaders);
+    });
     keyed.addHook("onRequest", requireKey);
     await keyed.register(sandboxRoutes, options);
     await keyed.register(pauseRoutes, options);

@@ -1,5 +1,6 @@
 import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
 import { z } from "zod";
+import { Failure } from "../base/failure.ts";
 import { errorBody } from "./error-answers.ts";
 import { notYet } from "./fields.ts";
 import { egressFields } from "./network-fields.ts";
@@ -13,7 +14,9 @@ export const networkRoutes: FastifyPluginCallbackZod<SandboxRoutesOptions> = (ap
   const body = z.strictObject({ ...egressFields, allow_internet_access: notYet(changing) });
   const schema = { tags: ["sandboxes"], params: byId, body, response: { 204: z.void(), default: errorBody } };
   app.put("/sandboxes/:id/network", { schema }, async (request, reply) => {
-    await sandboxes.get(idOf(request.params.id));
+    const { allowInternet } = await sandboxes.get(idOf(request.params.id));
+    // No rules would open it.
+    if (!allowInternet) throw new Failure("invalid", `${changing} not supported yet`);
     return reply.code(204).send();
   });
   done();

@@ -63,5 +63,9 @@ describe("the network of a sandbox", () => {
     for (const body of [{ denyOut: ["0.0.0.0/0"] }, { allow_internet_access: false }, { egressProxy: {} }])
       assert.match((await put(body)).body.message, /^field '(denyOut|allow_internet_access|egressProxy)': /);
     assert.equal((await api.call("PUT", "/sandboxes/inone/network", {})).status, 404);
+    await api.call("POST", "/v2/sandboxes", { allow_internet_access: false });
+    const opened = await api.call("PUT", "/sandboxes/i0002/network", {});
+    assert.equal(opened.status, 400);
+    assert.match(opened.body.message, /changing the internet access of a sandbox is not supported yet/);
   });
 });

@@ -92,8 +92,14 @@ function isLoader(name: string): boolean {
   return name.startsWith("ld-linux");
 }
 
-/** What the files take, with a tenth and 8 MiB for tables, in whole mebibytes. */
+/**
+ * What the files take, with a tenth and 8 MiB for tables, in whole mebibytes: as long as they are, since how many
+ * blocks they have on this disk may not be settled yet.
+ */
 async function roomFor(directory: string, signal: AbortSignal): Promise<number> {
-  const kibibytes = Number.parseInt((await runCommand("du", ["-sk", directory], {}, signal)).toString(), 10);
+  const kibibytes = Number.parseInt(
+    (await runCommand("du", ["-sk", "--apparent-size", directory], {}, signal)).toString(),
+    10,
+  );
   return (Math.ceil((kibibytes * 1.1) / 1024) + 8) * 1024 * 1024;
 }

@@ -4,7 +4,7 @@ import type { SeededRandom } from "../../src/base/testing/seeded-random.ts";
 import { checkKept } from "./checks.ts";
 import { isWeather, make, operate, recall } from "./inhabitants.ts";
 import { Node } from "./node.ts";
-import { read } from "./reader.ts";
+import { read, readPast } from "./reader.ts";
 import { checkRestart } from "./check-restart.ts";
 import type { Scene } from "./scene.ts";
 import { SimulatedDisk } from "./simulated-disk.ts";
@@ -117,10 +117,17 @@ export class NodeLives {
   async #fineSpell(node: Node, random: SeededRandom): Promise<void> {
     const { library, watch } = this.#scene;
     this.#isFine = true;
-    this.disk.faultRate = 0;
     // What was said to be missing may be told for 5 s.
     await node.clock.sleep(6_000, never);
     const models = library.builds.filter(() => random.below(2) === 0);
+    for (const model of models) {
+      try {
+        await readPast(node, model, random);
+      } catch (error) {
+        if (!node.isDead) watch.violate(`C18: past a disk that refuses ${String(error)}`);
+      }
+    }
+    this.disk.faultRate = 0;
     for (const model of models) {
       try {
         await read(node, model, random, "a reader in fine weather", true);

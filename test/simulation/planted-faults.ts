@@ -190,7 +190,7 @@ const keeping: readonly PlantedFault[] = [
     replace: "    using room = await this.#room.reserve(0, file.objectName, signal);",
   },
   {
-    seenIn: "e2b-dev/infra#2041, AgentENV#797",
+    seenIn: "e2b-dev/infra#2041, CubeSandbox#1797",
     fault: "a start forgets what was kept",
     file: "src/cache/ledger.ts",
     find: "for (const chunk of chunksIn(record.ranges)) chunksOf(kept, record.artifact).add(chunk);",
@@ -250,7 +250,7 @@ const peers: readonly PlantedFault[] = [
     replace: "return (owner ?? keeper) === undefined ? undefined : undefined;",
   },
   {
-    seenIn: "e2b-dev/infra#2362",
+    seenIn: "none of these: promise C23",
     fault: "a peer fetches for others what it does not use",
     file: "src/peers/answer-chunks.ts",
     find: "  if (!offered.leased) return false;\n",

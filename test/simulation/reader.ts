@@ -48,7 +48,7 @@ async function use(
 ): Promise<void> {
   await using lease = await node.cache.acquire(model.build, who, signal);
   if (random.below(4) === 0) await lease.openAll(signal);
-  if (all || random.below(4) > 0) await readDisk(lease, model, random, signal, all);
+  if (all || random.below(4) > 0) await readDisk(node, lease, model, random, signal, all);
   if (model.memfile !== undefined && (all || random.below(3) === 0))
     await useMemfile(node, lease, model, signal);
   if (model.snapfile !== undefined && (all || random.below(3) === 0)) {
@@ -58,11 +58,24 @@ async function use(
       await checkFile(node, path, model.snapfile, "C10: the snapfile");
     }
   }
+  checkBudget(node);
+}
+
+function checkBudget(node: Node): void {
   const { kept, reserved, budget } = node.cache.inspect().bytes;
   assert.ok(kept + reserved <= budget, `C18: ${kept} + ${reserved} bytes are more than ${budget}`);
+  assert.ok(reserved >= 0, `C18: ${reserved} bytes are reserved: something was not before it was written`);
+}
+
+/** C18: whatever the disk refuses, the disk of a build is read past it, as long as the bucket has it. */
+export async function readPast(node: Node, model: ModelBuild, random: SeededRandom): Promise<void> {
+  const { signal } = new AbortController();
+  await using lease = await node.cache.acquire(model.build, "a reader past the disk", signal);
+  await readDisk(node, lease, model, random, signal, true);
 }
 
 async function readDisk(
+  node: Node,
   lease: Lease,
   model: ModelBuild,
   random: SeededRandom,
@@ -80,6 +93,7 @@ async function readDisk(
     if (device.readNow(offset, into)) checkBytes(into, expected, `C11, C13: what is answered at once ${who}`);
     await device.read(offset, into, signal);
     checkBytes(into, expected, `C11: what is read ${who}`);
+    checkBudget(node);
   }
 }
 

@@ -60,7 +60,7 @@ export class World {
     let timer: Disposable | undefined;
     const change = () => {
       if (over.aborted) return;
-      weather.faultRate = shape.bucket ? ([0, 0.05, 0.3][random.below(3)] ?? 0) : 0;
+      weather.faultRate = shape.bucket ? ([0, 0.05, 0.3, 0.9][random.below(4)] ?? 0) : 0;
       network.weather.faultRate = shape.network ? ([0, 0.01, 0.1][random.below(3)] ?? 0) : 0;
       network.heal();
       if (shape.network && shape.nodes > 1 && random.below(3) === 0) {
