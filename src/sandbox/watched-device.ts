@@ -9,7 +9,6 @@ export class WatchedDevice implements BlockDevice {
   #onWell: () => void = () => {};
   #hurry = new AbortController();
   #onMiss: (offset: number, bytes: number) => void = () => {};
-  #hurry = new AbortController();
 
   constructor(device: BlockDevice) {
     this.#device = device;

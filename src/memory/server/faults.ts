@@ -48,7 +48,7 @@ export class Faults {
   readonly #options: FaultsOptions;
   readonly #waiting = new Set<Fault>();
   readonly #touched = new Set<number>();
-  #looksAgain = false;
+  #timer: Disposable | undefined;
 
   constructor(options: FaultsOptions) {
     this.#options = options;
