@@ -47,7 +47,6 @@ export class Sandbox {
   get record(): SandboxRecord {
     return this.#record;
   }
-
   get state(): SandboxState["kind"] {
     return this.#state.kind;
   }
@@ -199,7 +198,8 @@ export class Sandbox {
     });
     const { channelSecret } = guest;
     const startedAt = from === "nothing" ? clock.now() : record.startedAt;
-    const changes = { state: "running", startedAt, endAt: expiry.endAt, channelSecret } as const;
+    const endAt = from === "former run" ? record.endAt : expiry.endAt; // to the millisecond what it was
+    const changes = { state: "running", startedAt, endAt, channelSecret } as const;
     this.#record = { ...record, ...changes };
     return { ...changes, paused: null };
   }

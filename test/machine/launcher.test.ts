@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe, it } from "node:test";
-
-const launcher = path.join(import.meta.dirname, "../../bin/larder.mjs");
 
 /** What stands for the command line: says who runs it and how, and ends as it is told. */
 const program = `
@@ -27,9 +25,8 @@ describe("bin/larder.mjs", () => {
   let home: string;
   before(async () => {
     home = await mkdtemp(path.join(tmpdir(), "larder-launcher-"));
-    await mkdir(path.join(home, "bin"));
     await mkdir(path.join(home, "src/cli"), { recursive: true });
-    await copyFile(launcher, path.join(home, "bin/larder.mjs"));
+    await cp(path.join(import.meta.dirname, "../../bin"), path.join(home, "bin"), { recursive: true });
     await writeFile(path.join(home, "src/cli/main.ts"), program);
   });
   after(() => rm(home, { recursive: true }));

@@ -33,11 +33,12 @@ async function stalled(served: Served, id: string): Promise<void> {
   }
 }
 
-/** A daemon that has nothing of the template on its shelf but what one sandbox has read to start. */
+/** A daemon that has all of the template's memory on its shelf, and of its disk what one sandbox has read to start. */
 async function coldNode(env: Record<string, string> = {}) {
   await rm(path.join(sharedData(), "shelf"), { recursive: true, force: true });
   const served = await serve(env);
   const sandbox = await Sandbox.create({ ...served.sdk, timeoutMs: 600_000 });
+  while ((await served.metric("larder_cache_seals_total")) === 0) await pause(50);
   return { served, sandbox, id: sandbox.sandboxId };
 }
 
