@@ -1,3 +1,4 @@
+import type { Logger } from "../base/logger.ts";
 import type { SandboxChange, SandboxRecords } from "../store/sandbox-records.ts";
 import type { SnapshotKeeper } from "./child-builds.ts";
 import type { Guest } from "./launcher.ts";
@@ -10,13 +11,19 @@ export interface SleepWish {
   readonly remainingMs: number;
 }
 
+interface SleepTools {
+  readonly records: SandboxRecords;
+  readonly snapshots: SnapshotKeeper;
+  readonly logger: Logger;
+}
+
 /**
  * Makes a build of a guest and notes that its sandbox sleeps: when this resolves the machine is not needed any more.
  * When it rejects the sandbox is as it was, but that its machine may be stopped.
  */
 export async function fallAsleep(
   { id, guest, memory, remainingMs }: SleepWish,
-  { records, snapshots }: { readonly records: SandboxRecords; readonly snapshots: SnapshotKeeper },
+  { records, snapshots, logger }: SleepTools,
   signal: AbortSignal,
 ) {
   signal.throwIfAborted();
@@ -26,5 +33,6 @@ export async function fallAsleep(
   const { build } = snapshot;
   const change = { state: "paused", build, paused: { remainingMs, memory } } as const satisfies SandboxChange;
   await records.update(id, change);
+  logger.info({ sandbox: id, memory }, "a sandbox sleeps");
   return change;
 }

@@ -229,11 +229,11 @@ export class Sandbox {
   }
 
   async #pause(former: Promise<unknown>, { guest, memory, remainingMs, signal }: Pausing): Promise<void> {
-    const { records, snapshots } = this.#options;
+    const { snapshots } = this.#options;
     await former.catch(() => "whoever began it knows");
     const wish = { id: this.#record.id, guest, memory, remainingMs };
     try {
-      this.#record = { ...this.#record, ...(await fallAsleep(wish, { records, snapshots }, signal)) };
+      this.#record = { ...this.#record, ...(await fallAsleep(wish, this.#options, signal)) };
     } catch (error) {
       this.#warn(error, "a sandbox could not be paused");
       if (this.#endReason === undefined) await this.#runOn(guest, remainingMs);

@@ -215,10 +215,11 @@ export class Sandboxes implements AsyncDisposable {
   }
 
   async #create(request: CreateRequest, signal: AbortSignal): Promise<SandboxView> {
-    const { clock, meter } = this.#options;
+    const { clock, logger, meter } = this.#options;
     const began = clock.monotonic();
     const node = { admission: this.#admission, pool: this.#pool, onEntering: () => this.#show() };
     const view = await this.#begin(await prepareCreate(request, node, this.#options, signal), signal);
+    logger.info({ sandbox: view.id, template: view.alias }, "a sandbox runs");
     meter.observe("larder_create_seconds", (clock.monotonic() - began) / 1000);
     return view;
   }

@@ -11,7 +11,7 @@ export interface WakeWish extends Pick<Awakening, "berth"> {
   readonly reboot: boolean;
 }
 
-type WakeTools = Pick<SandboxesOptions, "snapshots" | "host" | "clock" | "meter" | "tracer">;
+type WakeTools = Pick<SandboxesOptions, "snapshots" | "host" | "clock" | "logger" | "meter" | "tracer">;
 
 /** Whoever is woken by traffic lives at least so long. */
 export const wokenByTrafficMsMin = 300_000;
@@ -22,7 +22,7 @@ const wakeMsMax = 120_000;
 export async function wake(
   sandbox: Sandbox,
   { timeoutMs, reboot, berth }: WakeWish,
-  { snapshots, host, clock, meter, tracer = silentTracer }: WakeTools,
+  { snapshots, host, clock, logger, meter, tracer = silentTracer }: WakeTools,
   signal: AbortSignal,
 ): Promise<void> {
   const { record } = sandbox;
@@ -31,5 +31,6 @@ export async function wake(
   const how = () => resumption(record, reboot, snapshots, host);
   const start = () => sandbox.start({ how, timeoutMs: () => timeoutMs, berth }, limit.signal);
   await tracer.span("resume", { sandbox: record.id }, start);
+  logger.info({ sandbox: record.id }, "a sandbox is awake");
   meter.observe("larder_resume_seconds", (clock.monotonic() - began) / 1000);
 }
