@@ -21,24 +21,16 @@ export function retakeBerth(
   return { uid, started: () => place.started(), [Symbol.dispose]: () => held.dispose() };
 }
 
-/** Takes a berth; waits for its turn. */
+/** Takes a berth; waits for its turn. `lend` gives the user when that has come. */
 export async function takeBerth(
   admission: Admission,
-  uids: UidRange | undefined,
+  lend: () => LentUid | undefined,
   memoryBytes: number,
   signal: AbortSignal,
 ): Promise<Berth> {
   using undo = new DisposableStack();
   const place = undo.use(await admission.enter(memoryBytes, signal));
-  const uid = uids === undefined ? undefined : undo.use(uids.take());
-  const held = undo.move();
-  return { uid: uid?.uid, started: () => place.started(), [Symbol.dispose]: () => held.dispose() };
-}
-
-/** The berth of one whose machine was started before, as a user that it has already. */
-export function berthWith(place: Berth, uid: LentUid | undefined): Berth {
-  using undo = new DisposableStack();
-  undo.use(place);
+  const uid = lend();
   if (uid !== undefined) undo.use(uid);
   const held = undo.move();
   return { uid: uid?.uid, started: () => place.started(), [Symbol.dispose]: () => held.dispose() };

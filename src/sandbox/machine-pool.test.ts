@@ -36,6 +36,7 @@ describe("MachinePool", () => {
     );
     await filled(scene);
     assert.equal(ids().length, 2, "and another one takes its place");
+    assert.equal(scene.uids.lent, 2 + 2, "each has one user, those that run and those that wait");
     assert.equal(await scene.sandboxes.kill(next.id), true);
     assert.ok(!scene.launcher.there.has(next.id));
   });

@@ -1,11 +1,11 @@
 import { Failure } from "../base/failure.ts";
 import type { SandboxRecord } from "../store/sandbox-records.ts";
 import type { Admission } from "./admission.ts";
-import { type Berth, berthWith, takeBerth } from "./berths.ts";
+import { type Berth, takeBerth } from "./berths.ts";
 import { chooseBuild } from "./choose-build.ts";
 import type { CreateRequest } from "./create-request.ts";
 import type { LaunchOrder, StartedMachine } from "./launcher.ts";
-import type { MachinePool } from "./machine-pool.ts";
+import type { MachinePool, PooledMachine } from "./machine-pool.ts";
 import { newPlaces } from "./new-places.ts";
 import { newRecord } from "./new-record.ts";
 import type { SandboxesOptions } from "./sandboxes-options.ts";
@@ -39,19 +39,22 @@ export async function prepareCreate(
   if (found === undefined) throw new Failure("not_found", `there is no template '${request.template}'`);
   const { build, how, ...chosen } = chooseBuild(found.builds, host);
   const began = clock.monotonic();
-  const entering = takeBerth(admission, uids, build.memoryBytes, signal);
+  const { vcpus, memoryBytes } = build;
+  let pooled: PooledMachine | undefined;
+  const lend = () => {
+    const kind = { build: build.id, vcpus, memoryBytes, allowInternet: request.allowInternet };
+    pooled = how === "restore" ? pool.take(kind) : undefined;
+    return pooled === undefined ? uids?.take() : pooled.uid;
+  };
+  const entering = takeBerth(admission, lend, memoryBytes, signal);
   onEntering();
   const berth = await entering;
   meter.observe("larder_create_step_seconds", (clock.monotonic() - began) / 1000, { step: "admission" });
-  const { vcpus, memoryBytes } = build;
-  const kind = { build: build.id, vcpus, memoryBytes, allowInternet: request.allowInternet };
-  const pooled = how === "restore" ? pool.take(kind) : undefined;
   const origin = { template: found.template, build };
   const record = newRecord(request, origin, pooled ?? newPlaces(options), clock);
   if ("because" in chosen) {
     const facts = { sandbox: record.id, template: found.template.name, because: chosen.because };
     logger.warn(facts, "a sandbox is booted from its disk instead of restored");
   }
-  if (pooled === undefined) return { record, how, berth, started: undefined };
-  return { record, how, berth: berthWith(berth, pooled.uid), started: pooled.machine };
+  return { record, how, berth, started: pooled?.machine };
 }

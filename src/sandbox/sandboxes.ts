@@ -253,7 +253,7 @@ export class Sandboxes implements AsyncDisposable {
   }
 
   #berth(bytes: number, signal: AbortSignal): Promise<Berth> {
-    return takeBerth(this.#admission, this.#options.uids, bytes, signal);
+    return takeBerth(this.#admission, () => this.#options.uids?.take(), bytes, signal);
   }
 
   #sandbox(record: SandboxRecord): Sandbox {

@@ -1,8 +1,7 @@
 import { createHash, hash } from "node:crypto";
-import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { systemClock } from "../../base/clock.ts";
+import { closeAtOnce, listenLocally, urlOf } from "./local-server.ts";
 
 export interface FakeStoreOptions {
   readonly speaks: "s3" | "gs";
@@ -50,19 +49,16 @@ export class FakeObjectStore {
 
   static async start(options: FakeStoreOptions): Promise<FakeObjectStore> {
     const store = new FakeObjectStore(options);
-    store.#server.listen(0, "127.0.0.1");
-    await once(store.#server, "listening");
+    await listenLocally(store.#server);
     return store;
   }
 
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return urlOf(this.#server);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#server.closeAllConnections();
-    this.#server.close();
-    await once(this.#server, "close");
+    await closeAtOnce(this.#server);
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
