@@ -1,7 +1,7 @@
 import type { Disk } from "./disk.ts";
 
-/** Bytes that are read at once. */
-const pieceBytes = 1024 * 1024;
+/** Bytes that are read at once, at most. */
+const pieceBytesMax = 1024 * 1024;
 
 /** All bytes of a file. Throws as the disk does, `ENOENT` when there is none. */
 export async function readWhole(disk: Disk, path: string): Promise<Buffer> {
@@ -12,8 +12,9 @@ export async function readWhole(disk: Disk, path: string): Promise<Buffer> {
 export async function* readPieces(disk: Disk, path: string): AsyncIterable<Buffer> {
   const file = await disk.open(path, "read");
   try {
-    for (let at = 0; ; ) {
-      const piece = Buffer.allocUnsafe(pieceBytes);
+    const bytes = await file.size();
+    for (let at = 0; at < bytes; ) {
+      const piece = Buffer.allocUnsafe(Math.min(pieceBytesMax, bytes - at));
       const length = await file.read(piece, at);
       if (length === 0) return;
       at += length;

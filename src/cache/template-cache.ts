@@ -167,11 +167,14 @@ export class TemplateCache implements AsyncDisposable {
     return Array.from(this.#entries.get(build)?.leases ?? [], ({ holder }) => holder);
   }
 
-  inspect(): CacheReport {
+  get bytes(): CacheReport["bytes"] {
     const { keptBytes, reservedBytes, bytesMax } = this.#room;
+    return { kept: keptBytes, reserved: reservedBytes, budget: bytesMax };
+  }
+
+  inspect(): CacheReport {
     const flights = this.#files.underWay + this.#manifests.underWay;
-    const bytes = { kept: keptBytes, reserved: reservedBytes, budget: bytesMax };
-    return reportOf(this.#entries, flights, bytes, this.#tools.backoffs.list());
+    return reportOf(this.#entries, flights, this.bytes, this.#tools.backoffs.list());
   }
 
   /** Sets the gauges; called when somebody wants to see them. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { chunkBytes } from "../../src/build/artifact.ts";
 import { keptOn } from "./checks.ts";
 import type { Node } from "./node.ts";
 import type { Scene } from "./scene.ts";
@@ -17,8 +18,8 @@ export async function checkRestart(scene: Scene, node: Node, disk: SimulatedDisk
     const device = lease.image("rootfs");
     const before = node.requests.asked.length;
     for (const chunk of kept) {
-      const offset = chunk * 262_144;
-      const length = Math.min(262_144, device.bytes - offset);
+      const offset = chunk * chunkBytes;
+      const length = Math.min(chunkBytes, device.bytes - offset);
       if (length <= 0) continue;
       const into = Buffer.alloc(length);
       await device.read(offset, into, patience.signal);

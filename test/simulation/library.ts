@@ -4,6 +4,7 @@ import { systemClock } from "../../src/base/clock.ts";
 import { SeededRandom } from "../../src/base/testing/seeded-random.ts";
 import { MemoryBucket } from "../../src/bucket/memory-bucket.ts";
 import {
+  blockBytes,
   chunkBytes,
   type ImageArtifact,
   imageArtifacts,
@@ -17,13 +18,10 @@ import type { Manifest } from "../../src/build/manifest.ts";
 import { indexKey } from "../../src/build/object-keys.ts";
 import { putMadeBuild } from "../../src/build/put-made-build.ts";
 import { randomBuildId } from "../../src/build/testing/random-build-id.ts";
-import { makeChild, withBlocks } from "../../src/cache/testing/made-build.ts";
-import {
-  type PublishedBuild,
-  publishRandomBuild,
-  publishRandomChild,
-} from "../../src/build/testing/published-build.ts";
+import { type Blocks, makeChild, withBlocks } from "../../src/cache/testing/made-build.ts";
+import { type PublishedBuild, publishRandomBuild } from "../../src/build/testing/published-build.ts";
 
+const blocksPerChunk = chunkBytes / blockBytes;
 const never = new AbortController().signal;
 
 /** A build as the model knows it: what every reader must see. */
@@ -56,8 +54,8 @@ export async function makeLibrary(): Promise<Library> {
   const random = new SeededRandom(42);
   const base = await publishRandomBuild(bucket, random, { chunks: 4 });
   const plain = await publishRandomBuild(bucket, random, { chunks: 5, memory: false });
-  const child = await publishRandomChild(bucket, random, base, await indexOf(bucket, base.build, "rootfs"));
-  const builds: ModelBuild[] = [base, plain, { ...child, memfile: undefined, snapfile: undefined }];
+  const child = await makeDiskChild(bucket, base, { 2: 1, 3: 1, [blocksPerChunk]: 0, [3 * blocksPerChunk]: 2 }, random);
+  const builds: ModelBuild[] = [base, plain, child];
   const children = await makeChildren(bucket, base, plain);
   const chunks = new Map<string, readonly Buffer[]>();
   for (const { build, manifest } of [...builds, ...children]) {
@@ -76,25 +74,27 @@ async function makeChildren(
   plain: PublishedBuild,
 ): Promise<ModelChild[]> {
   const random = new SeededRandom(43);
-  const memory = random.bytes(chunkBytes + 3 * 4096);
-  const parent = async ({ build, manifest }: PublishedBuild) => ({
-    manifest,
-    index: await indexOf(bucket, build, "rootfs"),
-  });
-  const first = { 1: 7, 65: 9, 70: 0 };
-  const second = { 0: 5, 100: 6, 101: 6 };
-  const [one, two] = [
-    await makeChild(
-      { rootfs: await parent(base) },
-      { rootfs: first, memfile: memory },
-      randomBuildId(random),
-    ),
-    await makeChild({ rootfs: await parent(plain) }, { rootfs: second }, randomBuildId(random)),
-  ];
+  const memfile = random.bytes(chunkBytes + 3 * blockBytes);
+  const rootfs = { 1: 7, [blocksPerChunk + 1]: 9, [blocksPerChunk + 2]: 0 };
+  const made = await makeChild({ rootfs: await parentOf(bucket, base) }, { rootfs, memfile }, randomBuildId(random));
   return [
-    await asModel(bucket, one, withBlocks(base.rootfs, first), memory),
-    await asModel(bucket, two, withBlocks(plain.rootfs, second), undefined),
+    await asModel(bucket, made, withBlocks(base.rootfs, rootfs), memfile),
+    await makeDiskChild(bucket, plain, { 0: 5, [blocksPerChunk * 2]: 6, [blocksPerChunk * 2 + 1]: 6 }, random),
   ];
+}
+
+async function makeDiskChild(
+  bucket: MemoryBucket,
+  parent: PublishedBuild,
+  rootfs: Blocks,
+  random: SeededRandom,
+): Promise<ModelChild> {
+  const made = await makeChild({ rootfs: await parentOf(bucket, parent) }, { rootfs }, randomBuildId(random));
+  return await asModel(bucket, made, withBlocks(parent.rootfs, rootfs), undefined);
+}
+
+async function parentOf(bucket: MemoryBucket, { build, manifest }: PublishedBuild) {
+  return { manifest, index: await indexOf(bucket, build, "rootfs") };
 }
 
 /** Publishes it, and takes the files of its directory to memory. */

@@ -1,5 +1,5 @@
 import { silentLogger } from "../../src/base/logger.ts";
-import { MemoryMeter } from "../../src/base/testing/memory-meter.ts";
+import { silentMeter } from "../../src/base/meter.ts";
 import { SeededRandom } from "../../src/base/testing/seeded-random.ts";
 import { impatientObjects } from "../../src/build/impatient.ts";
 import { IndexBook } from "../../src/build/index-book.ts";
@@ -37,7 +37,7 @@ export class Node implements Host, Watched {
   readonly directory = "/shelf";
   readonly clock: ProcessClock;
   readonly disk: ProcessDisk;
-  readonly meter = new MemoryMeter();
+  readonly meter = silentMeter;
   readonly requests: RequestWatch;
   readonly #options: NodeOptions;
   readonly #random: SeededRandom;

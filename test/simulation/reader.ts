@@ -3,6 +3,7 @@ import { Failure } from "../../src/base/failure.ts";
 import type { SeededRandom } from "../../src/base/testing/seeded-random.ts";
 import { readWhole } from "../../src/cache/read-whole.ts";
 import type { Lease } from "../../src/cache/lease.ts";
+import { chunkBytes } from "../../src/build/artifact.ts";
 import type { ModelBuild } from "./library.ts";
 import type { Node } from "./node.ts";
 
@@ -62,7 +63,7 @@ async function use(
 }
 
 function checkBudget(node: Node): void {
-  const { kept, reserved, budget } = node.cache.inspect().bytes;
+  const { kept, reserved, budget } = node.cache.bytes;
   assert.ok(kept + reserved <= budget, `C18: ${kept} + ${reserved} bytes are more than ${budget}`);
   assert.ok(reserved >= 0, `C18: ${reserved} bytes are reserved: something was not before it was written`);
 }
@@ -86,7 +87,7 @@ async function readDisk(
   const device = lease.image("rootfs");
   for (let i = 0; i < (all ? 1 : 4); i++) {
     const offset = all ? 0 : random.below(device.bytes);
-    const length = all ? device.bytes : 1 + random.below(Math.min(device.bytes - offset, 700_000));
+    const length = all ? device.bytes : 1 + random.below(Math.min(device.bytes - offset, 3 * chunkBytes));
     const expected = model.rootfs.subarray(offset, offset + length);
     const into = Buffer.alloc(length);
     const who = `of ${model.build.slice(0, 4)} at ${offset}`;

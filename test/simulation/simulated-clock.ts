@@ -1,14 +1,9 @@
 import { type Clock, sleepBy } from "../../src/base/clock.ts";
-
-interface Timer {
-  readonly at: number;
-  readonly order: number;
-  readonly callback: () => void;
-}
+import { TimerQueue } from "./timer-queue.ts";
 
 /** Time that passes only when nothing else is left to do. A world waits for promises and for this alone. */
 export class SimulatedTime {
-  readonly #timers = new Set<Timer>();
+  readonly #timers = new TimerQueue();
   #now = Date.UTC(2026, 0, 1);
   #orders = 0;
 
@@ -16,14 +11,10 @@ export class SimulatedTime {
     return this.#now;
   }
 
-  get pending(): number {
-    return this.#timers.size;
-  }
-
   after(ms: number, callback: () => void): Disposable {
-    const timer = { at: this.#now + Math.max(0, ms), order: this.#orders++, callback };
-    this.#timers.add(timer);
-    return { [Symbol.dispose]: () => void this.#timers.delete(timer) };
+    const timer = { at: this.#now + Math.max(0, ms), order: this.#orders++, callback, isOver: false };
+    this.#timers.push(timer);
+    return { [Symbol.dispose]: () => void (timer.isOver = true) };
   }
 
   /** Lets time pass until `promise` has settled. Throws when it never does within `msMax`. */
@@ -35,21 +26,12 @@ export class SimulatedTime {
     for (;;) {
       await new Promise((resolve) => setImmediate(resolve));
       if (isSettled) return await promise;
-      const next = this.#next();
+      const next = this.#timers.peek();
       if (next === undefined || next.at > end) throw new Error(`${what} never ends`);
-      this.#timers.delete(next);
+      this.#timers.pop();
       this.#now = Math.max(this.#now, next.at);
       next.callback();
     }
-  }
-
-  #next(): Timer | undefined {
-    let first: Timer | undefined;
-    for (const timer of this.#timers) {
-      if (first === undefined || timer.at < first.at || (timer.at === first.at && timer.order < first.order))
-        first = timer;
-    }
-    return first;
   }
 }
 

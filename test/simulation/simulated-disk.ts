@@ -215,7 +215,7 @@ export class ProcessDisk implements Disk {
     const { random } = this.#disk;
     this.onStep();
     const ms = random.below(20) === 0 ? random.below(300) : random.below(3);
-    if (ms > 0) await this.#clock.sleep(ms, new AbortController().signal);
+    if (ms > 0) await new Promise<void>((resolve) => this.#clock.after(ms, resolve));
     if (this.isDead) await never;
     this.#fail();
   }

@@ -1,7 +1,7 @@
 import type { DataRange } from "../../src/base/sparse-file.ts";
 import type { SeededRandom } from "../../src/base/testing/seeded-random.ts";
 
-const pageBytes = 64 * 1024;
+const pageBytes = 4096;
 
 /** A change of a file's content that may not have reached the platter. */
 type Change =
@@ -9,10 +9,16 @@ type Change =
   | { readonly kind: "punch"; readonly offset: number; readonly length: number }
   | { readonly kind: "resize"; readonly bytes: number };
 
-/** What a file holds, in pages; a page that is not there is a hole. */
+/** What a file holds, in pages; a page that is not there is a hole. A page never changes: another takes its place. */
 class Content {
-  readonly pages = new Map<number, Buffer>();
+  pages = new Map<number, Buffer>();
   bytes = 0;
+
+  /** `other` has the same content from now on. */
+  copyTo(other: Content): void {
+    other.pages = new Map(this.pages);
+    other.bytes = this.bytes;
+  }
 
   apply(change: Change): void {
     if (change.kind === "resize") this.#resize(change.bytes);
@@ -21,10 +27,9 @@ class Content {
     else {
       this.bytes = Math.max(this.bytes, change.offset + change.bytes.length);
       this.#each(change.offset, change.bytes.length, (page, from, to) => {
-        const buffer = this.pages.get(page) ?? Buffer.alloc(pageBytes);
-        this.pages.set(page, buffer);
         const start = page * pageBytes + from - change.offset;
-        change.bytes.copy(buffer, from, start, start + to - from);
+        const bytes = change.bytes.subarray(start, start + to - from);
+        this.pages.set(page, bytes.length === pageBytes ? bytes : this.#changed(page, bytes, from));
       });
     }
   }
@@ -40,6 +45,13 @@ class Content {
     return length;
   }
 
+  #changed(page: number, bytes: Uint8Array, at: number): Buffer {
+    const before = this.pages.get(page);
+    const after = before === undefined ? Buffer.alloc(pageBytes) : Buffer.from(before);
+    after.set(bytes, at);
+    return after;
+  }
+
   #resize(bytes: number): void {
     if (bytes < this.bytes)
       this.#each(bytes, this.bytes - bytes, (page, from, to) => this.#zero(page, from, to));
@@ -48,7 +60,8 @@ class Content {
 
   #zero(page: number, from: number, to: number): void {
     if (from === 0 && (to === pageBytes || page * pageBytes + to >= this.bytes)) this.pages.delete(page);
-    else this.pages.get(page)?.fill(0, from, to);
+    else if (this.pages.has(page))
+      this.pages.set(page, this.#changed(page, Buffer.alloc(to - from), from));
   }
 
   #each(offset: number, length: number, visit: (page: number, from: number, to: number) => void): void {
@@ -86,7 +99,7 @@ export class SimulatedFile {
   }
 
   sync(): void {
-    for (const change of this.#unsynced) this.#durable.apply(change);
+    if (this.#unsynced.length > 0) this.#now.copyTo(this.#durable);
     this.#unsynced = [];
   }
 
@@ -116,10 +129,7 @@ export class SimulatedFile {
         this.#durable.apply({ ...change, bytes });
       } else this.#durable.apply(change);
     }
-    for (const content of [left.#now, left.#durable]) {
-      for (const [page, buffer] of this.#durable.pages) content.pages.set(page, Buffer.from(buffer));
-      content.bytes = this.#durable.bytes;
-    }
+    for (const content of [left.#now, left.#durable]) this.#durable.copyTo(content);
     return left;
   }
 }

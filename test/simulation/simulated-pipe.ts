@@ -73,23 +73,24 @@ class End extends Duplex {
 
   override _write(piece: Buffer, _encoding: string, done: (error?: Error) => void): void {
     const fault = this.#fault();
-    if (fault === "cut") this.#later(() => this.#cut());
-    else if (fault === "stall" && this.#network.random.below(2) === 0) this.isLost = true;
-    else if (fault === "stall") this.#arrivesAt = this.#network.time.now + this.#network.random.below(20_000);
-    else if (fault === "half") {
-      const half = Buffer.from(piece.subarray(0, piece.length >> 1));
-      this.#later(() => this.#deliver(half));
-      this.#later(() => this.#cut());
-    } else if (fault === "swap") this.#held = Buffer.from(piece);
-    if (fault === undefined || fault === "flip" || fault === "stall") {
+    const { random, time } = this.#network;
+    const pieces: Buffer[] = [];
+    if (fault === "stall" && random.below(2) === 0) this.isLost = true;
+    else if (fault === "stall") this.#arrivesAt = time.now + random.below(20_000);
+    if (fault === "half") pieces.push(Buffer.from(piece.subarray(0, piece.length >> 1)));
+    else if (fault === "swap") this.#held = Buffer.from(piece);
+    else if (fault !== "cut") {
       const bytes = Buffer.from(piece);
-      if (fault === "flip") flip(bytes, this.#network.random.below(bytes.length * 8));
-      const held = this.#held;
+      if (fault === "flip") flip(bytes, random.below(bytes.length * 8));
+      pieces.push(bytes);
+      if (this.#held !== undefined) pieces.push(this.#held);
       this.#held = undefined;
-      this.#later(() => this.#deliver(bytes));
-      if (held !== undefined) this.#later(() => this.#deliver(held));
     }
-    this.#later(done);
+    this.#later(() => {
+      for (const each of pieces) this.#deliver(each);
+      if (fault === "cut" || fault === "half") this.#cut();
+      done();
+    });
   }
 
   override _final(done: (error?: Error) => void): void {
