@@ -9,6 +9,7 @@ import { ChunkSet } from "./chunk-set.ts";
 import type { Disk } from "./disk.ts";
 import { freshBuild, type KeptBuild, Ledger } from "./ledger.ts";
 import { isFlat } from "./mapped-memory.ts";
+import { onDisk } from "./on-disk.ts";
 import { readWhole } from "./read-whole.ts";
 import type { Room } from "./room.ts";
 import { buildDirectory, type Shelf } from "./shelf.ts";
@@ -34,7 +35,8 @@ export async function adopt(
   const { build } = made.manifest;
   const { disk, journal } = shelf;
   const chunks = imageArtifacts.reduce((sum, each) => sum + (made.manifest[each]?.storageBytes ?? 0), 0);
-  using reserved = await room.reserve(fileBytes(made) + chunks, `build ${build}`, signal);
+  const whole = await fileBytes(made, disk);
+  using reserved = await room.reserve(whole + chunks, `build ${build}`, signal);
   const directory = buildDirectory(shelf.directory, build);
   try {
     await disk.makeDirectory(directory);
@@ -58,11 +60,13 @@ export async function adopt(
   }
 }
 
-/** Bytes of what is fetched whole of a build. */
-function fileBytes({ manifest }: MadeBuild): number {
+/** Bytes of what is there whole of a build: its manifest, and what that names. */
+async function fileBytes({ manifest, directory }: MadeBuild, disk: Disk): Promise<number> {
   const { metafile, snapfile, rootfs, memfile } = manifest;
   const entries = [metafile, snapfile, rootfs?.index, memfile?.index];
-  return entries.reduce((sum, entry) => sum + (entry?.bytes ?? 0), 0);
+  const own = path.join(directory, madeManifestName);
+  const ownBytes = (await onDisk(own, disk.size(own))) ?? 0;
+  return entries.reduce((sum, entry) => sum + (entry?.bytes ?? 0), ownBytes);
 }
 
 async function bringFiles(

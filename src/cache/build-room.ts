@@ -32,6 +32,10 @@ export class BuildRoom {
     throw new Failure("exhausted", `${what} needs ${bytes} bytes, and the shelf takes nothing of this build`);
   }
 
+  lackFor(what: string): string | undefined {
+    return this.#room.lackFor(what);
+  }
+
   adjust(bytes: number): void {
     this.#room.adjust(bytes);
   }

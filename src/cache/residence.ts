@@ -14,6 +14,7 @@ import { fetchWhole } from "./fetch-whole.ts";
 import { Flights } from "./flights.ts";
 import type { Journal } from "./journal.ts";
 import { keptBytesOf } from "./kept-bytes.ts";
+import { orLackOfRoom } from "./lack-of-room.ts";
 import type { KeptBuild } from "./ledger.ts";
 import { Mappers } from "./mappers.ts";
 import type { Room } from "./room.ts";
@@ -29,7 +30,7 @@ export interface ResidenceOptions {
   /** What is kept of it must be verified first: the last run did not end in order. */
   readonly suspect: boolean;
   readonly journal: Journal;
-  readonly room: Pick<Room, "tryReserve" | "reserveLarge" | "adjust">;
+  readonly room: Pick<Room, "tryReserve" | "reserveLarge" | "adjust" | "lackFor">;
   readonly files: WholeFiles;
   readonly source: ChunkSource;
   readonly indexes: IndexBook;
@@ -107,9 +108,9 @@ export class Residence {
    */
   async mapMemfile(holder: object, signal: AbortSignal): Promise<{ path: string; mappers: Mappers }> {
     const { file, fetcher } = await this.openImage("memfile", signal);
-    while (!file.sealed) {
-      await this.#opening.join("seal", (flightSignal) => this.#seal(file, fetcher, flightSignal), signal);
-    }
+    const seal = (flightSignal: AbortSignal) => this.#seal(file, fetcher, flightSignal);
+    const join = () => this.#opening.join("seal", seal, signal);
+    while (!file.sealed) await orLackOfRoom(this.#options.room, this.#memfileName, join, signal);
     this.#mappers.add(holder);
     return { path: file.path, mappers: this.#mappers };
   }
@@ -221,8 +222,12 @@ export class Residence {
     return ArtifactIndex.decode(await files.bytes(file, signal), { build: this.build, artifact, image });
   }
 
+  get #memfileName(): string {
+    return `the memfile of build ${this.build}`;
+  }
+
   async #seal(file: ChunkFile, fetcher: ChunkFetcher, signal: AbortSignal): Promise<OpenImage> {
-    await fetchWhole(file, fetcher, this.#options.room, `the memfile of build ${this.build}`, signal);
+    await fetchWhole(file, fetcher, this.#options.room, this.#memfileName, signal);
     await file.seal(signal);
     this.#options.tools.meter.count("larder_cache_seals_total");
     return this.image("memfile");
@@ -234,7 +239,7 @@ export class Residence {
     tools.meter.count("larder_cache_retirements_total");
     const mappers = this.#mappers;
     this.#mappers = new Mappers();
-    mappers.retire(`the memfile of build ${this.build}`, () => room.adjust(-bytes));
+    mappers.retire(this.#memfileName, () => room.adjust(-bytes));
   }
 }
 

@@ -51,6 +51,8 @@ export class Room {
   #keptBytes = 0;
   #reservedBytes = 0;
   #freed = Promise.withResolvers<void>();
+  /** What waits for room, and what it lacks. */
+  readonly #lacking = new Map<string, string>();
 
   constructor(options: RoomOptions) {
     this.#options = options;
@@ -107,10 +109,20 @@ export class Room {
       if (reservation !== undefined) return reservation;
       const message = `${what} needs ${bytes} bytes on the shelf, which holds ${this.#keptBytes} of ${bytesMax}`;
       if (bytes > bytesMax) throw new Failure("exhausted", message);
-      await abortable(promise, signal).catch((error: unknown) => {
+      this.#lacking.set(what, message);
+      try {
+        await abortable(promise, signal);
+      } catch (error) {
         throw new Failure("exhausted", message, { cause: error });
-      });
+      } finally {
+        this.#lacking.delete(what);
+      }
     }
+  }
+
+  /** What something that waits for room lacks; undefined when it does not wait. */
+  lackFor(what: string): string | undefined {
+    return this.#lacking.get(what);
   }
 
   /** The same for what is large: it does not cross the floor of free space, which nobody here can lift. */

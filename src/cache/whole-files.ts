@@ -7,6 +7,7 @@ import { retry } from "../build/retry.ts";
 import type { CacheTools } from "./cache-tools.ts";
 import type { Disk, DiskFile } from "./disk.ts";
 import { Flights } from "./flights.ts";
+import { orLackOfRoom } from "./lack-of-room.ts";
 import { onDisk } from "./on-disk.ts";
 import { readPieces, readWhole } from "./read-whole.ts";
 import { receive } from "./receive.ts";
@@ -66,7 +67,8 @@ export class WholeFiles {
       if (!(await this.#isThere(file))) await this.#fetch(file, (s) => this.#bring(file, s), flightSignal);
       return undefined;
     };
-    await this.#flights.join(file.path, fly, signal);
+    const join = () => this.#flights.join(file.path, fly, signal);
+    await orLackOfRoom(this.#room, file.objectName, join, signal);
   }
 
   /** What the file holds, verified. It is kept when the disk lets it; it is told all the same when not. */

@@ -96,9 +96,15 @@ export async function make(
     if (making.node !== number || making.state !== "kept" || random.below(3) === 0) continue;
     await publish(scene, node, build);
   }
-  // A daemon that ends hands its leases over by what its directory says.
-  for (const making of scene.makings.values())
-    if (making.node === number) await making.lease?.[Symbol.asyncDispose]();
+}
+
+/** A publisher that ends hands its leases over to the next one, by what its directory says. */
+export async function handOver(scene: Scene, number: number): Promise<void> {
+  for (const making of scene.makings.values()) {
+    if (making.node !== number) continue;
+    await making.lease?.[Symbol.asyncDispose]();
+    making.lease = undefined;
+  }
 }
 
 /** What was kept of it is read from the shelf alone before the bucket has it; then it has. */

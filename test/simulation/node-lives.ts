@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Failure } from "../../src/base/failure.ts";
 import type { SeededRandom } from "../../src/base/testing/seeded-random.ts";
 import { checkKept } from "./checks.ts";
-import { isWeather, make, operate, recall } from "./inhabitants.ts";
+import { handOver, isWeather, make, operate, recall } from "./inhabitants.ts";
 import { Node } from "./node.ts";
 import { read, readPast } from "./reader.ts";
 import { checkRestart } from "./check-restart.ts";
@@ -109,6 +109,7 @@ export class NodeLives {
     if (random.below(2) === 0) await this.#fineSpell(node, random);
     this.#note("ends in order");
     this.#isBelieved = true;
+    await handOver(scene, this.#number);
     await node.close();
     return false;
   }

@@ -13,6 +13,7 @@ import { ProcessClock } from "./simulated-clock.ts";
 import { ProcessDisk, type SimulatedDisk } from "./simulated-disk.ts";
 import type { Host, SimulatedNetwork } from "./simulated-network.ts";
 import { type Outside, SimulatedSources } from "./simulated-sources.ts";
+import { watchedView } from "./watched-view.ts";
 import { RequestWatch, type Watch, type Watched } from "./watch.ts";
 
 /** Who holds leases for other nodes: they are no use of a build. */
@@ -93,7 +94,7 @@ export class Node implements Host, Watched {
     const objects = impatientObjects(sources.objects(this.requests), { clock, stallMsMax });
     const shelf = { directory, disk, bytesMax: shelfBytes };
     this.#cache = await TemplateCache.open({ ...shelf, chunks, objects, indexes, ...tools });
-    const view = new SharedView(this.#cache);
+    const view = watchedView(new SharedView(this.#cache), this.requests);
     await this.#peers?.serve(lies ? lyingView(view) : view, { host: "node", port });
     await recall(this.#cache);
     await this.#cache.settle();

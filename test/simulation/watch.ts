@@ -44,6 +44,8 @@ export class RequestWatch {
   readonly #attempts = new Map<string, number>();
   /** When each was found to be missing. */
   readonly #missing = new Map<string, number>();
+  /** How many peers wait for something of a build. */
+  readonly #waitingPeers = new Map<string, number>();
   /** Chunks that were asked for. */
   readonly asked: string[] = [];
 
@@ -77,22 +79,38 @@ export class RequestWatch {
     }
   }
 
+  /** C23: a peer wants something of a build that is not on the shelf. */
+  async forPeer<T>(build: string, wait: () => Promise<T>): Promise<T> {
+    if (!this.#watched.isUsed(build))
+      this.#watch.violate(`C23: a fetch of ${build} for a peer, that nobody leases here`);
+    this.#waitingPeers.set(build, (this.#waitingPeers.get(build) ?? 0) + 1);
+    try {
+      return await wait();
+    } finally {
+      this.#waitingPeers.set(build, (this.#waitingPeers.get(build) ?? 0) - 1);
+    }
+  }
+
   /** What the cache asks for; a flight of its asks once. */
   flights(source: ChunkSource): ChunkSource {
     const begin = (request: ChunkRequest, signal: AbortSignal) => this.#begin(request, signal);
     return {
       name: source.name,
       async *read(request, signal) {
-        using _flight = begin(request, signal);
-        yield* source.read(request, signal);
+        using flight = begin(request, signal);
+        for await (const chunk of source.read(request, signal)) {
+          yield chunk;
+          flight.landed(chunk.index);
+        }
       },
     };
   }
 
-  #begin(request: ChunkRequest, signal: AbortSignal): Disposable {
+  #begin(request: ChunkRequest, signal: AbortSignal): Disposable & { landed(chunk: number): void } {
     signal.throwIfAborted();
     const { build, artifact } = request;
-    if (!this.#watched.isUsed(build))
+    // A flight that was begun while somebody used the build goes on as long as a peer waits for it.
+    if (!this.#watched.isUsed(build) && (this.#waitingPeers.get(build) ?? 0) === 0)
       this.#watch.violate(`C23: a fetch of ${artifact} of ${build} that nobody leases`);
     const names = namesOf(request);
     const { clock } = this.#watched;
@@ -113,6 +131,8 @@ export class RequestWatch {
       flights.add(flight);
     }
     return {
+      // Whoever wants it from here on finds it kept; or, where there was no room, has to ask for it anew.
+      landed: (chunk) => void this.#underWay.get(nameOf(request, chunk))?.delete(flight),
       [Symbol.dispose]: () => {
         signal.removeEventListener("abort", onAbort);
         for (const name of names) this.#underWay.get(name)?.delete(flight);
@@ -121,6 +141,10 @@ export class RequestWatch {
   }
 }
 
-function namesOf({ build, artifact, firstChunk, count }: ChunkRequest): string[] {
-  return Array.from({ length: count }, (_, i) => `${build}/${artifact}/${firstChunk + i}`);
+function namesOf(request: ChunkRequest): string[] {
+  return Array.from({ length: request.count }, (_, i) => nameOf(request, request.firstChunk + i));
+}
+
+function nameOf({ build, artifact }: ChunkRequest, chunk: number): string {
+  return `${build}/${artifact}/${chunk}`;
 }

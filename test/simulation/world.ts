@@ -102,9 +102,10 @@ export class World {
   }
 
   async #readAll(node: Node, random: ReturnType<typeof randomOf>): Promise<void> {
+    // What an operator wanted to stay when the process died stays: and takes the room of what must be whole.
+    for (const { build } of this.#scene.known)
+      await this.#within(node.cache.operator.unpin(build).catch(() => {}), "unpinning");
     for (const model of this.#scene.known) {
-      const unpinned = node.cache.operator.unpin(model.build).catch(() => {});
-      await this.#within(unpinned, "unpinning");
       const begun = this.#time.now;
       await this.#within(read(node, model, random, "the last reader", true), "the last reader");
       const ms = this.#time.now - begun;
