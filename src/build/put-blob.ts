@@ -19,7 +19,7 @@ export async function putBlob(
   signal: AbortSignal,
 ): Promise<FileEntry> {
   const entry = await fileEntry(file, signal);
-  await putOnce(bucket, { key: blobKey(entry.digest), file }, clock, signal);
+  await putOnce(bucket, { key: blobKey(entry.digest), file, bytes: entry.bytes }, clock, signal);
   return entry;
 }
 

@@ -1,24 +1,43 @@
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
 import type { Bucket } from "../bucket/bucket.ts";
 import { fileArtifacts, imageArtifacts } from "./artifact.ts";
 import { isPublished } from "./is-published.ts";
-import { madeManifestName } from "./make-build.ts";
+import { type MadeFiles, realMadeFiles } from "./made-files.ts";
+import { type MadeBuild, madeManifestName } from "./make-build.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 import { fileKey, indexKey, manifestKey, packKey } from "./object-keys.ts";
 import { indexPath, packPath } from "./pack-layer.ts";
 import { putOnce } from "./put-once.ts";
 
-/** The manifest of a build that was made in `directory`; undefined when it was not finished. */
-export async function readMadeManifest(directory: string, build: string): Promise<Manifest | undefined> {
+/**
+ * The manifest of a build that was made in `directory`; undefined when it was not finished. Throws what the disk does
+ * when that cannot be read: it may be whole all the same.
+ */
+export async function readMadeManifest(
+  directory: string,
+  build: string,
+  files: Pick<MadeFiles, "read"> = realMadeFiles,
+): Promise<Manifest | undefined> {
+  const bytes = await files.read(path.join(directory, madeManifestName)).catch((error: unknown) => {
+    if (Failure.is(Failure.from(error), "not_found")) return undefined;
+    throw error;
+  });
   try {
-    return parseManifest(await readFile(path.join(directory, madeManifestName)), build);
+    return bytes && parseManifest(bytes, build);
   } catch (error) {
     if (Failure.is(error, "invalid")) throw error; // a newer version made it
     return undefined;
   }
+}
+
+export interface PutMadeBuildOptions {
+  readonly bucket: Bucket;
+  readonly made: MadeBuild;
+  readonly clock: Pick<Clock, "now">;
+  /** Those of the machine's own disk unless said. */
+  readonly files?: Pick<MadeFiles, "read" | "size"> | undefined;
 }
 
 /**
@@ -27,20 +46,19 @@ export async function readMadeManifest(directory: string, build: string): Promis
  * published (C26).
  */
 export async function putMadeBuild(
-  bucket: Bucket,
-  directory: string,
-  manifest: Manifest,
-  clock: Pick<Clock, "now">,
+  { bucket, made, clock, files = realMadeFiles }: PutMadeBuildOptions,
   signal: AbortSignal,
 ): Promise<void> {
+  const { manifest, directory } = made;
   const { build, ancestors } = manifest;
   if (await isPublished(bucket, build, signal)) return;
   for (const ancestor of new Set(ancestors.map((each) => each.build))) {
     if (await isPublished(bucket, ancestor, signal)) continue;
     throw new Failure("not_found", `build ${build} is to be published before its parent ${ancestor}`);
   }
-  for (const object of objectsOf(directory, manifest)) await putOnce(bucket, object, clock, signal);
-  const bytes = await readFile(path.join(directory, madeManifestName));
+  for (const { key, file } of objectsOf(directory, manifest))
+    await putOnce(bucket, { key, file, bytes: await files.size(file) }, clock, signal);
+  const bytes = await files.read(path.join(directory, madeManifestName));
   try {
     await bucket.put(manifestKey(build), bytes, { ifNoneMatch: "*" }, signal);
   } catch (error) {

@@ -1,4 +1,3 @@
-import { stat } from "node:fs/promises";
 import type { Clock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
 import type { Bucket, ListedObject } from "../bucket/bucket.ts";
@@ -21,11 +20,10 @@ export async function listed(
  */
 export async function putOnce(
   bucket: Bucket,
-  { key, file }: { readonly key: string; readonly file: string },
+  { key, file, bytes }: { readonly key: string; readonly file: string; readonly bytes: number },
   clock: Pick<Clock, "now">,
   signal: AbortSignal,
 ): Promise<void> {
-  const { size: bytes } = await stat(file);
   const there = await listed(bucket, key, signal);
   if (there?.bytes === bytes && clock.now() - there.modifiedAt < freshMsMax) return;
   try {

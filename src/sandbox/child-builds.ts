@@ -22,6 +22,8 @@ export interface BuildShelf extends BuildSource {
   adopt(made: MadeBuild, holder: string, signal: AbortSignal): Promise<AsyncDisposable>;
   /** False when it is leased, or not there. */
   evict(build: string): Promise<boolean>;
+  /** It is in the bucket now: nobody is told any more that it is missing (C7). */
+  announcePublished(build: string): void;
 }
 
 /** A build made of a sandbox. It stays until this is disposed of, and then as long as something starts from it. */
@@ -70,8 +72,10 @@ export class ChildBuilds implements SnapshotKeeper, AsyncDisposable {
     const { shelf } = options;
     this.#options = options;
     const lease = (build: string, signal: AbortSignal) => shelf.acquire(build, holder, signal);
-    const onPublished = (build: string) =>
+    const onPublished = (build: string) => {
+      shelf.announcePublished(build);
       options.logger.info({ build }, "a build of a sandbox was published");
+    };
     this.#publisher = new Publisher({ ...options, lease, onPublished });
   }
 

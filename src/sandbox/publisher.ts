@@ -1,18 +1,20 @@
-import { readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Meter } from "../base/meter.ts";
 import type { Bucket } from "../bucket/bucket.ts";
+import { type MadeFiles, realMadeFiles } from "../build/made-files.ts";
 import type { MadeBuild } from "../build/make-build.ts";
-import { isBuildId } from "../build/manifest.ts";
+import { isBuildId, type Manifest } from "../build/manifest.ts";
 import { putMadeBuild, readMadeManifest } from "../build/put-made-build.ts";
 
 export interface PublisherOptions {
   readonly bucket: Bucket;
   /** One directory for each build that is not published yet: all that a publication puts. */
   readonly directory: string;
+  /** Those of the machine's own disk unless said. */
+  readonly files?: MadeFiles | undefined;
   /** Claims a build until it is published. */
   readonly lease: (build: string, signal: AbortSignal) => Promise<AsyncDisposable>;
   readonly onPublished: (build: string) => void;
@@ -22,7 +24,10 @@ export interface PublisherOptions {
 }
 
 interface Publication {
-  readonly made: MadeBuild;
+  readonly build: string;
+  readonly directory: string;
+  /** Undefined when a former run has left it, and the disk did not let it be read yet. */
+  manifest: Manifest | undefined;
   readonly lease: AsyncDisposable | undefined;
   /** By the clock that never jumps. */
   notBefore: number;
@@ -40,6 +45,7 @@ const pauseMsMax = 60_000;
  */
 export class Publisher implements AsyncDisposable {
   readonly #options: PublisherOptions;
+  readonly #files: MadeFiles;
   readonly #waiting = new Map<string, Publication>();
   readonly #over = new AbortController();
   #current:
@@ -49,6 +55,7 @@ export class Publisher implements AsyncDisposable {
 
   constructor(options: PublisherOptions) {
     this.#options = options;
+    this.#files = options.files ?? realMadeFiles;
   }
 
   /** Builds that are not in the bucket yet. */
@@ -56,29 +63,32 @@ export class Publisher implements AsyncDisposable {
     return this.#waiting.size;
   }
 
-  /** Takes up what a former run has left, but for builds that `isWanted` refuses; unfinished ones are removed. */
+  /**
+   * Takes up what a former run has left, but for builds that `isWanted` refuses; unfinished ones are removed. One that
+   * the disk does not let be read now may be whole: it is looked at again when its turn to be published comes.
+   */
   async recall(isWanted: (build: string) => Promise<boolean>): Promise<void> {
-    const { directory, lease, logger } = this.#options;
-    for (const build of (await readdir(directory)).sort()) {
-      const own = path.join(directory, build);
-      const manifest = isBuildId(build) ? await readMadeManifest(own, build) : undefined;
-      if (manifest === undefined || !(await isWanted(build))) {
-        await rm(own, { recursive: true, force: true });
+    const { logger } = this.#options;
+    for (const build of (await this.#files.list(this.#options.directory)).sort()) {
+      const directory = path.join(this.#options.directory, build);
+      const isOurs = isBuildId(build) && (await isWanted(build));
+      const left = isOurs ? await this.#left(directory, build) : undefined;
+      if (left === undefined) {
+        await this.#files.remove(directory);
         continue;
       }
       logger.info({ build }, "a build is yet to be published");
-      const held = await lease(build, this.#over.signal).catch((error: unknown) => {
+      const lease = await this.#options.lease(build, this.#over.signal).catch((error: unknown) => {
         logger.warn({ build, error }, "a build that is yet to be published is not on the shelf");
         return undefined;
       });
-      this.add({ manifest, directory: own }, held);
+      this.#add({ build, directory, manifest: left.manifest, lease });
     }
   }
 
   /** Publishes a build as soon as possible. Its directory and its lease are given up when that is done. */
   add(made: MadeBuild, lease: AsyncDisposable | undefined): void {
-    this.#waiting.set(made.manifest.build, { made, lease, notBefore: 0, pauseMs: pauseMsFirst });
-    this.#next();
+    this.#add({ ...made, build: made.manifest.build, lease });
   }
 
   /** The build is not wanted any more. Resolves when nothing is put of it and nothing is held. */
@@ -107,6 +117,23 @@ export class Publisher implements AsyncDisposable {
     await this.close();
   }
 
+  #add(publication: Omit<Publication, "notBefore" | "pauseMs">): void {
+    this.#waiting.set(publication.build, { ...publication, notBefore: 0, pauseMs: pauseMsFirst });
+    this.#next();
+  }
+
+  /** What lies in a directory: undefined when it is no finished build; without a manifest when nobody knows yet. */
+  async #left(directory: string, build: string): Promise<Pick<Publication, "manifest"> | undefined> {
+    try {
+      const manifest = await readMadeManifest(directory, build, this.#files);
+      return manifest && { manifest };
+    } catch (error) {
+      if (Failure.is(error, "invalid")) throw error;
+      this.#options.logger.warn({ directory, error }, "a build that is yet to be published cannot be read");
+      return { manifest: undefined };
+    }
+  }
+
   #next(): void {
     this.#options.meter.gauge("larder_builds_unpublished", this.#waiting.size);
     this.#timer?.[Symbol.dispose]();
@@ -124,23 +151,27 @@ export class Publisher implements AsyncDisposable {
       return;
     }
     const cancel = new AbortController();
-    const { build } = first.made.manifest;
+    const { build } = first;
     this.#current = { build, cancel, done: this.#publish(first, cancel.signal) };
   }
 
   /** Never rejects. */
   async #publish(publication: Publication, cancelled: AbortSignal): Promise<void> {
     const { bucket, clock, onPublished, meter } = this.#options;
-    const { manifest, directory } = publication.made;
-    const { build } = manifest;
+    const { build, directory } = publication;
     await Promise.resolve(); // `#current` is set by then
     try {
       const either = AbortSignal.any([cancelled, this.#over.signal]);
-      await putMadeBuild(bucket, directory, manifest, clock, either);
+      publication.manifest ??= await readMadeManifest(directory, build, this.#files);
+      const { manifest } = publication;
+      if (manifest !== undefined)
+        await putMadeBuild({ bucket, made: { manifest, directory }, clock, files: this.#files }, either);
       cancelled.throwIfAborted();
       this.#waiting.delete(build);
-      meter.count("larder_builds_published_total");
-      onPublished(build);
+      if (manifest !== undefined) {
+        meter.count("larder_builds_published_total");
+        onPublished(build);
+      }
       await this.#giveUp(publication);
     } catch (error) {
       if (!cancelled.aborted && !this.#over.signal.aborted) this.#putOff(publication, error);
@@ -156,15 +187,15 @@ export class Publisher implements AsyncDisposable {
     publication.notBefore = clock.monotonic() + pauseMs;
     publication.pauseMs = Math.min(2 * pauseMs, pauseMsMax);
     logger.warn(
-      { build: publication.made.manifest.build, error, pauseMs },
+      { build: publication.build, error, pauseMs },
       "a build could not be published yet",
     );
   }
 
-  async #giveUp({ made, lease }: Publication): Promise<void> {
+  async #giveUp({ directory, lease }: Publication): Promise<void> {
     const { logger } = this.#options;
-    await rm(made.directory, { recursive: true, force: true }).catch((error: unknown) => {
-      logger.warn({ directory: made.directory, error }, "what was published could not be removed");
+    await this.#files.remove(directory).catch((error: unknown) => {
+      logger.warn({ directory, error }, "what was published could not be removed");
     });
     await lease?.[Symbol.asyncDispose]();
   }

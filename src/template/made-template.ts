@@ -87,7 +87,7 @@ export async function putTemplate(
   signal: AbortSignal,
 ): Promise<void> {
   for (const { name } of manifest.inputs) await putBlob(bucket, inputPath(directory, name), clock, signal);
-  await putMadeBuild(bucket, directory, manifest, clock, signal);
+  await putMadeBuild({ bucket, made: { manifest, directory }, clock }, signal);
 }
 
 function inputPath(directory: string, name: InputName): string {

@@ -63,11 +63,13 @@ export function checkBooks(node: Node, disk: SimulatedDisk): void {
   );
 }
 
-/** C19: when all is evicted there is nothing but the journal. */
+/** C19, C27: when all is evicted there is nothing but the journal; what was published has left no copy. */
 export function checkEmpty(node: Node, disk: SimulatedDisk): void {
   assert.equal(node.cache.inspect().bytes.kept, 0, "C19: bytes are counted that are not there");
   const files = [...disk.names.keys()].filter((name) => name.startsWith("/shelf/"));
   assert.deepEqual(files, ["/shelf/journal"], "C19: files are left");
+  const copies = [...disk.names.keys()].filter((name) => name.startsWith("/unpublished/"));
+  assert.deepEqual(copies, [], "C27: copies of what was published are left");
   const left = [...disk.directories].filter((name) => path.dirname(name) === "/shelf/builds");
   assert.deepEqual(left, [], "C19: directories are left");
 }

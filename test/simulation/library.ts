@@ -36,11 +36,14 @@ export interface ModelBuild {
 /** A build that a node may make of a sandbox: what is found in its directory then. */
 export interface ModelChild extends ModelBuild {
   readonly files: ReadonlyMap<string, Buffer>;
+  /** What is put of it when it is published. */
+  readonly objects: ReadonlyMap<string, Buffer>;
 }
 
 /** What all worlds share, because it never changes: builds in a bucket, and their chunks, unpacked. */
 export interface Library {
-  readonly bucket: MemoryBucket;
+  /** What is in the bucket from the start. */
+  readonly objects: ReadonlyMap<string, Buffer>;
   /** Published from the start. */
   readonly builds: readonly ModelBuild[];
   /** Published when a node has made them and got so far. */
@@ -56,6 +59,7 @@ export async function makeLibrary(): Promise<Library> {
   const plain = await publishRandomBuild(bucket, random, { chunks: 5, memory: false });
   const child = await makeDiskChild(bucket, base, { 2: 1, 3: 1, [blocksPerChunk]: 0, [3 * blocksPerChunk]: 2 }, random);
   const builds: ModelBuild[] = [base, plain, child];
+  const objects = await objectsBelow(bucket, "");
   const children = await makeChildren(bucket, base, plain);
   const chunks = new Map<string, readonly Buffer[]>();
   for (const { build, manifest } of [...builds, ...children]) {
@@ -64,10 +68,10 @@ export async function makeLibrary(): Promise<Library> {
       chunks.set(`${build}/${artifact}`, await unpack(bucket, await indexOf(bucket, build, artifact)));
     }
   }
-  return { bucket, builds, children, chunks };
+  return { objects, builds, children, chunks };
 }
 
-/** One with a memory of its own, and one of a disk alone. */
+/** One with a memory of its own, one of a disk alone, and one over the first. */
 async function makeChildren(
   bucket: MemoryBucket,
   base: PublishedBuild,
@@ -77,15 +81,17 @@ async function makeChildren(
   const memfile = random.bytes(chunkBytes + 3 * blockBytes);
   const rootfs = { 1: 7, [blocksPerChunk + 1]: 9, [blocksPerChunk + 2]: 0 };
   const made = await makeChild({ rootfs: await parentOf(bucket, base) }, { rootfs, memfile }, randomBuildId(random));
+  const first = await asModel(bucket, made, withBlocks(base.rootfs, rootfs), memfile);
   return [
-    await asModel(bucket, made, withBlocks(base.rootfs, rootfs), memfile),
+    first,
     await makeDiskChild(bucket, plain, { 0: 5, [blocksPerChunk * 2]: 6, [blocksPerChunk * 2 + 1]: 6 }, random),
+    await makeDiskChild(bucket, first, { 1: 8, 2: 8 }, random),
   ];
 }
 
 async function makeDiskChild(
   bucket: MemoryBucket,
-  parent: PublishedBuild,
+  parent: ModelBuild,
   rootfs: Blocks,
   random: SeededRandom,
 ): Promise<ModelChild> {
@@ -93,7 +99,7 @@ async function makeDiskChild(
   return await asModel(bucket, made, withBlocks(parent.rootfs, rootfs), undefined);
 }
 
-async function parentOf(bucket: MemoryBucket, { build, manifest }: PublishedBuild) {
+async function parentOf(bucket: MemoryBucket, { build, manifest }: ModelBuild) {
   return { manifest, index: await indexOf(bucket, build, "rootfs") };
 }
 
@@ -104,12 +110,20 @@ async function asModel(
   rootfs: Buffer,
   memfile: Buffer | undefined,
 ): Promise<ModelChild> {
-  await putMadeBuild(bucket, directory, manifest, systemClock, never);
+  await putMadeBuild({ bucket, made: { manifest, directory }, clock: systemClock }, never);
   const files = new Map<string, Buffer>();
   for (const name of await readdir(directory)) files.set(name, await readFile(path.join(directory, name)));
   await rm(directory, { recursive: true });
   const { build } = manifest;
-  return { build, manifest, rootfs, memfile, snapfile: files.get("snapfile"), files };
+  const objects = await objectsBelow(bucket, `builds/${build}/`);
+  return { build, manifest, rootfs, memfile, snapfile: files.get("snapfile"), files, objects };
+}
+
+async function objectsBelow(bucket: MemoryBucket, prefix: string): Promise<Map<string, Buffer>> {
+  const objects = new Map<string, Buffer>();
+  for (const { key } of (await bucket.list(prefix, {}, never)).objects)
+    objects.set(key, Buffer.concat(await Array.fromAsync(bucket.read(key, undefined, never))));
+  return objects;
 }
 
 async function indexOf(bucket: MemoryBucket, build: string, artifact: ImageArtifact): Promise<ArtifactIndex> {

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { Failure } from "../../src/base/failure.ts";
 import type { SeededRandom } from "../../src/base/testing/seeded-random.ts";
 import { checkKept } from "./checks.ts";
-import { handOver, isWeather, make, operate, recall } from "./inhabitants.ts";
+import { isWeather, make, operate } from "./inhabitants.ts";
 import { Node } from "./node.ts";
+import { openPublisher } from "./publishing.ts";
 import { read, readPast } from "./reader.ts";
 import { checkRestart } from "./check-restart.ts";
 import type { Scene } from "./scene.ts";
@@ -41,7 +42,7 @@ export class NodeLives {
   async lastLife(): Promise<Node> {
     this.disk.faultRate = 0;
     const node = this.#node(randomOf(this.#scene.seed, `last ${this.#number}`), false);
-    await node.start((cache) => recall(this.#scene, this.#number, cache, !this.#hasDiskFailed));
+    await node.start(() => openPublisher(this.#scene, node, !this.#hasDiskFailed));
     return node;
   }
 
@@ -91,7 +92,7 @@ export class NodeLives {
     const { faultRate } = this.disk;
     if (random.below(4) > 0) this.disk.faultRate = 0;
     try {
-      await node.start((cache) => recall(scene, this.#number, cache, !this.#hasDiskFailed));
+      await node.start(() => openPublisher(scene, node, !this.#hasDiskFailed));
     } catch (error) {
       assert.ok(this.disk.faultRate > 0, Failure.from(error));
       this.#note(`did not start: ${String(error)}`);
@@ -104,12 +105,11 @@ export class NodeLives {
     const readers = Array.from({ length: scene.shape.readers }, (_, i) => this.#reader(node, i, random));
     const others = [];
     if (scene.shape.operator) others.push(operate(scene, node, random));
-    if (scene.shape.makers) others.push(make(scene, this.#number, node, this.disk, random));
+    if (scene.shape.makers) others.push(make(scene, node, this.disk, random));
     await Promise.all([...readers, ...others]);
     if (random.below(2) === 0) await this.#fineSpell(node, random);
     this.#note("ends in order");
     this.#isBelieved = true;
-    await handOver(scene, this.#number);
     await node.close();
     return false;
   }
@@ -152,7 +152,7 @@ export class NodeLives {
       },
     };
     const ports = Array.from({ length: shape.nodes }, (_, i) => 1000 + i);
-    const outside = { library, weather, bucket: this.#scene };
+    const outside = { library, weather, contents: this.#scene.contents };
     const place = { name: `node ${this.#number}`, port: 1000 + this.#number, ports, lies };
     return new Node({ ...place, outside, network, watch, disk: this.disk }, random);
   }

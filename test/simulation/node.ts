@@ -7,8 +7,10 @@ import { SharedView } from "../../src/cache/shared-view.ts";
 import { TemplateCache } from "../../src/cache/template-cache.ts";
 import { chunksOver, stallMsMax } from "../../src/daemon/chunks-from.ts";
 import { Peers } from "../../src/peers/peers.ts";
+import type { Publisher } from "../../src/sandbox/publisher.ts";
 import { shelfBytes } from "./library.ts";
 import { lyingView } from "./lying-view.ts";
+import { SimulatedBucket } from "./simulated-bucket.ts";
 import { ProcessClock } from "./simulated-clock.ts";
 import { ProcessDisk, type SimulatedDisk } from "./simulated-disk.ts";
 import type { Host, SimulatedNetwork } from "./simulated-network.ts";
@@ -40,9 +42,11 @@ export class Node implements Host, Watched {
   readonly disk: ProcessDisk;
   readonly meter = silentMeter;
   readonly requests: RequestWatch;
+  readonly bucket: SimulatedBucket;
   readonly #options: NodeOptions;
   readonly #random: SeededRandom;
   #cache: TemplateCache | undefined;
+  #publisher: Publisher | undefined;
   #peers: Peers | undefined;
 
   constructor(options: NodeOptions, random: SeededRandom) {
@@ -53,11 +57,19 @@ export class Node implements Host, Watched {
     this.#options = options;
     this.#random = new SeededRandom(random.below(2 ** 31));
     this.requests = new RequestWatch(watch, this);
+    const { contents, weather } = options.outside;
+    const bucketRandom = new SeededRandom(random.below(2 ** 31));
+    this.bucket = new SimulatedBucket({ contents, weather, clock: this.clock, disk: this.disk, random: bucketRandom });
   }
 
   get cache(): TemplateCache {
     if (this.#cache === undefined) throw new Error("the node has not started");
     return this.#cache;
+  }
+
+  get publisher(): Publisher {
+    if (this.#publisher === undefined) throw new Error("the node has not started");
+    return this.#publisher;
   }
 
   get isDead(): boolean {
@@ -77,8 +89,8 @@ export class Node implements Host, Watched {
     return this.isDead || this.cache.holdersOf(build).some((holder) => holder !== peersHolder);
   }
 
-  /** `recall` takes leases for those who live on, before anything may be evicted. */
-  async start(recall: (cache: TemplateCache) => Promise<void>): Promise<void> {
+  /** `recall` takes leases for what is not published, before anything may be evicted. */
+  async start(recall: () => Promise<Publisher>): Promise<void> {
     const { clock, disk, directory, meter } = this;
     const random = this.#random;
     const { lies, network, outside, port, ports } = this.#options;
@@ -96,11 +108,12 @@ export class Node implements Host, Watched {
     this.#cache = await TemplateCache.open({ ...shelf, chunks, objects, indexes, ...tools });
     const view = watchedView(new SharedView(this.#cache), this.requests);
     await this.#peers?.serve(lies ? lyingView(view) : view, { host: "node", port });
-    await recall(this.#cache);
+    this.#publisher = await recall();
     await this.#cache.settle();
   }
 
   async close(): Promise<void> {
+    await this.publisher.close();
     await this.#peers?.[Symbol.asyncDispose]();
     await this.cache.close();
   }

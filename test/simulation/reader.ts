@@ -22,7 +22,7 @@ export async function read(node: Node, model: ModelBuild, random: SeededRandom, 
   } catch (error) {
     if (!deadline.signal.aborted && isOfAnother(error))
       throw new Error(`C4: told of the end of another's wait: ${String(error)}`, { cause: error });
-    if (isPatient && deadline.signal.aborted)
+    if (isPatient && deadline.signal.aborted && !Failure.is(error, "exhausted"))
       throw new Error(`C8: waited for ${patienceMs} ms`, { cause: error });
     throw error;
   }

@@ -1,3 +1,4 @@
+import { BucketContents } from "./bucket-contents.ts";
 import type { Library, ModelBuild } from "./library.ts";
 import type { SimulatedTime } from "./simulated-clock.ts";
 import type { SimulatedNetwork } from "./simulated-network.ts";
@@ -6,10 +7,8 @@ import type { WorldShape } from "./world-shape.ts";
 
 /** How far a build is that a node has made: if it breaks off before it is kept, nobody relies on it. */
 export interface Making {
-  readonly node: number;
+  readonly node: string;
   state: "begun" | "kept" | "failed";
-  /** Held by the node's publisher. */
-  lease?: AsyncDisposable | undefined;
 }
 
 /** What all nodes of a world share. */
@@ -23,7 +22,7 @@ export class Scene {
   readonly weather = { faultRate: 0 };
   readonly trace: string[] = [];
   readonly makings = new Map<string, Making>();
-  readonly #published: Set<string>;
+  readonly contents: BucketContents;
 
   constructor(
     { seed, shape, library }: { seed: number; shape: WorldShape; library: Library },
@@ -35,22 +34,13 @@ export class Scene {
     this.time = time;
     this.network = network;
     this.watch = watch;
-    this.#published = new Set(library.builds.map(({ build }) => build));
-  }
-
-  /** In the bucket. */
-  has(build: string): boolean {
-    return this.#published.has(build);
-  }
-
-  publish(build: string): void {
-    this.#published.add(build);
+    this.contents = new BucketContents(library, watch);
   }
 
   /** Builds that somebody may ask for: published ones, and those that a node has made. */
   get known(): ModelBuild[] {
     const made = this.library.children.filter(
-      ({ build }) => this.has(build) || this.makings.get(build)?.state === "kept",
+      ({ build }) => this.contents.has(build) || this.makings.get(build)?.state === "kept",
     );
     return [...this.library.builds, ...made];
   }

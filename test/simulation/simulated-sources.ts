@@ -1,8 +1,9 @@
 import { Failure } from "../../src/base/failure.ts";
 import type { SeededRandom } from "../../src/base/testing/seeded-random.ts";
 import type { ChunkSource } from "../../src/build/chunk-source.ts";
-import { keyOf } from "../../src/build/object-keys.ts";
+import { keyOf, packKey } from "../../src/build/object-keys.ts";
 import type { ObjectSource } from "../../src/build/object-source.ts";
+import type { BucketContents } from "./bucket-contents.ts";
 import type { Library } from "./library.ts";
 import type { ProcessClock } from "./simulated-clock.ts";
 import type { RequestWatch } from "./watch.ts";
@@ -13,17 +14,15 @@ export interface Weather {
   readonly faultRate: number;
 }
 
-/** What is in the bucket by now. */
-export interface Contents {
-  has(build: string): boolean;
-}
-
 /** What all nodes share. */
 export interface Outside {
   readonly library: Library;
   readonly weather: Weather;
-  readonly bucket: Contents;
+  readonly contents: BucketContents;
 }
+
+/** Objects come in pieces, as a network brings them. */
+const pieceBytes = 16 * 1024;
 
 /** A bucket that stalls, fails, loses, truncates and lies. */
 export class SimulatedSources {
@@ -31,25 +30,26 @@ export class SimulatedSources {
   readonly #weather: Weather;
   readonly #clock: ProcessClock;
   readonly #random: SeededRandom;
-  readonly #bucket: Contents;
+  readonly #contents: BucketContents;
 
-  constructor({ library, weather, bucket }: Outside, clock: ProcessClock, random: SeededRandom) {
+  constructor({ library, weather, contents }: Outside, clock: ProcessClock, random: SeededRandom) {
     this.#library = library;
     this.#weather = weather;
-    this.#bucket = bucket;
+    this.#contents = contents;
     this.#clock = clock;
     this.#random = random;
   }
 
   chunks(watch: RequestWatch): ChunkSource {
-    const [library, bucket] = [this.#library, this.#bucket];
+    const [library, contents] = [this.#library, this.#contents];
     const fault = (signal: AbortSignal) => this.#fault(signal);
     return {
       name: "bucket",
       async *read(request, signal) {
         const { build, artifact, firstChunk, count } = request;
         watch.asks(request);
-        if (!bucket.has(build)) throw new Failure("not_found", `build ${build} is not published`);
+        if (contents.get(packKey(build, artifact)) === undefined)
+          throw new Failure("not_found", `build ${build} is not published`);
         const chunks = library.chunks.get(`${build}/${artifact}`) ?? [];
         for (let index = firstChunk; index < firstChunk + count; index++) {
           const wrong = await fault(signal);
@@ -63,20 +63,22 @@ export class SimulatedSources {
   }
 
   objects(watch: RequestWatch): ObjectSource {
-    const [library, bucket] = [this.#library, this.#bucket];
+    const contents = this.#contents;
     const fault = (signal: AbortSignal) => this.#fault(signal);
     const now = () => this.#clock.now();
     return {
       name: "bucket",
       async *read(object, signal) {
         const wrong = await fault(signal);
-        if (object.kind !== "blob" && !bucket.has(object.build)) {
+        const key = keyOf(object);
+        const found = contents.get(key);
+        if (found === undefined) {
           if (object.kind === "manifest") watch.missing(object.build, now());
-          throw new Failure("not_found", `build ${object.build} is not published`);
+          throw new Failure("not_found", `${key} is not in the bucket`);
         }
         if (wrong === "end" || wrong === "wrong number") throw new Failure("not_found", "a planned fault");
-        for await (const piece of library.bucket.read(keyOf(object), undefined, signal)) {
-          yield changed(piece, wrong);
+        for (let at = 0; at < found.bytes.length; at += pieceBytes) {
+          yield changed(Uint8Array.from(found.bytes.subarray(at, at + pieceBytes)), wrong);
           await fault(signal);
         }
       },

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { checkBooks, checkEmpty } from "./checks.ts";
-import { publish } from "./inhabitants.ts";
 import type { Library } from "./library.ts";
 import type { Node } from "./node.ts";
 import { NodeLives } from "./node-lives.ts";
@@ -15,6 +14,8 @@ import { randomOf, type WorldShape } from "./world-shape.ts";
 const patienceMs = 3_600_000;
 /** What a read in fine weather may take, with a peer that is gone without a word. */
 const fineMsMax = 30_000;
+/** And what a publication may, which waits for up to a minute after it has failed; a child waits for its parent's. */
+const publishingMsMax = 240_000;
 
 /**
  * One world: some nodes with the production cache, sources and peers, over disks that lose what was not synced, a
@@ -84,8 +85,7 @@ export class World {
     const random = randomOf(seed, "the end");
     // One of them is gone without a word: nobody is told that its connections are.
     const gone = shape.nodes > 1 && random.below(3) === 0 ? all.pop() : undefined;
-    for (const build of this.#scene.makings.keys())
-      await this.#within(publish(this.#scene, all[0] ?? assert.fail(), build), "publishing");
+    await this.#within(this.#published(all), "publishing");
     gone?.die(true);
     // That it was missing may be remembered for 5 s where it was asked for (C2).
     await this.#pause(6_000);
@@ -99,6 +99,17 @@ export class World {
       assert.equal(node.leftOpen, 0, "C9: files are left open");
       assert.equal(node.clock.pending, 0, "C9: timers are left");
     }
+  }
+
+  /** C26, C27: what was made anywhere, and did not fail, is in the bucket in the end. */
+  async #published(nodes: readonly Node[]): Promise<void> {
+    const begun = this.#time.now;
+    while (nodes.some(({ publisher }) => publisher.waiting > 0)) {
+      assert.ok(this.#time.now - begun < publishingMsMax, "C27: a build is not published in fine weather");
+      await new Promise<void>((resolve) => this.#time.after(1_000, resolve));
+    }
+    for (const [build, { state }] of this.#scene.makings)
+      assert.ok(state !== "kept" || this.#scene.contents.has(build), `C27: ${build} is never published`);
   }
 
   async #readAll(node: Node, random: ReturnType<typeof randomOf>): Promise<void> {
