@@ -40,8 +40,8 @@ export class RequestWatch {
   readonly #watched: Watched;
   /** Flights by the chunks that they bring. */
   readonly #underWay = new Map<string, Set<Flight>>();
-  /** How often the flight for a chunk has asked the bucket for it. */
-  readonly #attempts = new Map<string, number>();
+  /** How often the bucket was asked for a chunk since somebody fetches it, and by how many flights. */
+  readonly #attempts = new Map<string, { asked: number; flights: number }>();
   /** When each was found to be missing. */
   readonly #missing = new Map<string, number>();
   /** How many peers wait for something of a build. */
@@ -70,10 +70,11 @@ export class RequestWatch {
   /** The bucket is asked for this. */
   asks(request: ChunkRequest): void {
     for (const name of namesOf(request)) {
-      const attempts = (this.#attempts.get(name) ?? 0) + 1;
+      const attempts = this.#attempts.get(name) ?? { asked: 0, flights: 1 };
       this.#attempts.set(name, attempts);
-      if (attempts > attemptsMax)
-        this.#watch.violate(`C7: one flight has asked ${attempts} times for ${name}`);
+      attempts.asked += 1;
+      if (attempts.asked > attemptsMax * attempts.flights)
+        this.#watch.violate(`C7: a flight has asked ${attempts.asked} times for ${name}`);
       this.asked.push(name);
       this.#watch.reads.set(name, (this.#watch.reads.get(name) ?? 0) + 1);
     }
@@ -127,7 +128,8 @@ export class RequestWatch {
       );
       if (others.length > 0 && !this.#watched.isDiskBad)
         this.#watch.violate(`C1, C4: ${name} is fetched by two flights at once`);
-      this.#attempts.delete(name);
+      const before = flights.size === 0 ? undefined : this.#attempts.get(name);
+      this.#attempts.set(name, { asked: before?.asked ?? 0, flights: (before?.flights ?? 0) + 1 });
       flights.add(flight);
     }
     return {

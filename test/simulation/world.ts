@@ -83,9 +83,9 @@ export class World {
     network.heal();
     const all = await this.#within(Promise.all(this.#nodes.map((node) => node.lastLife())), "a start");
     const random = randomOf(seed, "the end");
+    await this.#within(this.#published(all), "publishing");
     // One of them is gone without a word: nobody is told that its connections are.
     const gone = shape.nodes > 1 && random.below(3) === 0 ? all.pop() : undefined;
-    await this.#within(this.#published(all), "publishing");
     gone?.die(true);
     // That it was missing may be remembered for 5 s where it was asked for (C2).
     await this.#pause(6_000);
