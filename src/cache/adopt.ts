@@ -8,6 +8,7 @@ import { dataPath, type MadeBuild, madeManifestName } from "../build/make-build.
 import { ChunkSet } from "./chunk-set.ts";
 import type { Disk } from "./disk.ts";
 import { freshBuild, type KeptBuild, Ledger } from "./ledger.ts";
+import type { Leftovers } from "./leftovers.ts";
 import { isFlat } from "./mapped-memory.ts";
 import { onDisk } from "./on-disk.ts";
 import { readWhole } from "./read-whole.ts";
@@ -19,6 +20,7 @@ export interface AdoptTools {
   readonly shelf: Pick<Shelf, "directory" | "disk" | "journal">;
   readonly room: Room;
   readonly files: WholeFiles;
+  readonly leftovers: Leftovers;
 }
 
 /**
@@ -28,7 +30,7 @@ export interface AdoptTools {
  */
 export async function adopt(
   made: MadeBuild,
-  { shelf, room, files }: AdoptTools,
+  { shelf, room, files, leftovers }: AdoptTools,
   usedAt: number,
   signal: AbortSignal,
 ): Promise<void> {
@@ -38,24 +40,26 @@ export async function adopt(
   const whole = await fileBytes(made, disk);
   using reserved = await room.reserve(whole + chunks, `build ${build}`, signal);
   const directory = buildDirectory(shelf.directory, build);
+  let keptBytes = 0;
   try {
     await disk.makeDirectory(directory);
     const images = await bringFiles(made, disk, directory);
+    for (const name of await disk.list(directory)) {
+      const file = path.join(directory, name);
+      if (!name.endsWith(".data")) files.count(file, (await disk.size(file)) ?? 0, reserved);
+    }
+    keptBytes = images.reduce((sum, index) => sum + storedBytes(index), 0);
+    reserved.keep(keptBytes);
     const manifest = await readWhole(disk, path.join(directory, madeManifestName));
     const kept = keptOf(images, { ...freshBuild(hash("sha256", manifest)), usedAt });
     const ledger = new Ledger();
     ledger.builds.set(build, kept);
     const records = ledger.records().filter((record) => "build" in record);
     await Promise.all(records.map((record) => journal.append(record)));
-    for (const name of await disk.list(directory)) {
-      const file = path.join(directory, name);
-      if (!name.endsWith(".data")) files.count(file, (await disk.size(file)) ?? 0, reserved);
-    }
-    reserved.keep(images.reduce((sum, index) => sum + storedBytes(index), 0));
   } catch (error) {
     // Whatever the journal has taken of it is taken back first: what it explains, it must not lack.
     await journal.append({ type: "evicted", build }).catch(ignore);
-    await files.removeBelow(directory).catch(ignore);
+    await leftovers.remove(build, keptBytes).catch(ignore);
     throw Failure.from(error);
   }
 }

@@ -8,6 +8,7 @@ import type { CacheTools } from "./cache-tools.ts";
 import type { Entry } from "./entry.ts";
 import { Flights } from "./flights.ts";
 import { freshBuild } from "./ledger.ts";
+import type { Leftovers } from "./leftovers.ts";
 import { type FoundManifest, keptManifest, type Manifests } from "./manifests.ts";
 import { Residence } from "./residence.ts";
 import type { Room } from "./room.ts";
@@ -23,8 +24,7 @@ export interface ArrivalsOptions {
   readonly tools: CacheTools;
   readonly chunks: ChunkSource;
   readonly indexes: IndexBook;
-  /** An eviction of the build could not remove all of its files. */
-  readonly hasLeft: (build: string) => boolean;
+  readonly leftovers: Leftovers;
 }
 
 /** Makes residences: of what a former run has left, and of builds that somebody asks for. */
@@ -44,8 +44,8 @@ export class Arrivals {
 
   /** A build that was made on this node, whole on the shelf when this resolves. */
   async adopt(made: MadeBuild, signal: AbortSignal): Promise<Entry> {
-    const { shelf, room, files, tools } = this.#options;
-    await adopt(made, { shelf, room, files }, tools.clock.now(), signal);
+    const { shelf, room, files, leftovers, tools } = this.#options;
+    await adopt(made, { shelf, room, files, leftovers }, tools.clock.now(), signal);
     const { manifest } = made;
     return this.#settleIn({ manifest, digest: "", bytes: Buffer.alloc(0) }, true, false);
   }
@@ -74,21 +74,22 @@ export class Arrivals {
   }
 
   async #arrive(build: string, signal: AbortSignal): Promise<Entry> {
-    const { entries, shelf, manifests, hasLeft } = this.#options;
+    const { entries, shelf, manifests, leftovers } = this.#options;
     const present = entries.get(build);
     if (present !== undefined) return present;
     const directory = buildDirectory(shelf.directory, build);
+    await leftovers.reclaim(build);
     const found = await manifests.find(build, directory, signal);
     const isRecorded = found.kept && (await this.#record(build, found.digest));
     const other = entries.get(build);
     if (other !== undefined) return other; // this flight was given up, and hung for so long
-    return this.#settleIn(found, isRecorded, hasLeft(build));
+    return this.#settleIn(found, isRecorded, leftovers.has(build));
   }
 
   #settleIn(found: Omit<FoundManifest, "kept">, isRecorded: boolean, suspect: boolean): Entry {
     const { manifest } = found;
     const { build } = manifest;
-    const { entries, shelf, files, tools, chunks: source, indexes, manifests, room } = this.#options;
+    const { entries, shelf, files, tools, chunks: source, indexes, manifests, room, leftovers } = this.#options;
     const { disk, journal } = shelf;
     const directory = buildDirectory(shelf.directory, build);
     const record = async () =>
@@ -97,7 +98,7 @@ export class Arrivals {
     const ownRoom = new BuildRoom(room, isRecorded, record);
     const nothing = freshBuild(found.digest);
     const residence = new Residence({
-      ...{ disk, directory, manifest, suspect, journal, files, source, indexes, tools, room: ownRoom },
+      ...{ disk, directory, manifest, suspect, journal, files, source, indexes, tools, leftovers, room: ownRoom },
       kept: () => journal.ledger.builds.get(build) ?? nothing,
     });
     const { pinned, usedAt } = journal.ledger.builds.get(build) ?? nothing;

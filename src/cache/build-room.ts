@@ -1,3 +1,4 @@
+import { abortable } from "../base/abortable.ts";
 import { Failure } from "../base/failure.ts";
 import type { Reservation, Room } from "./room.ts";
 
@@ -23,12 +24,12 @@ export class BuildRoom {
     return this.#recorded;
   }
 
-  async tryReserve(bytes: number): Promise<Reservation | undefined> {
-    return (await this.#ensure()) ? await this.#room.tryReserve(bytes) : undefined;
+  async tryReserve(bytes: number, signal: AbortSignal): Promise<Reservation | undefined> {
+    return (await abortable(this.#ensure(), signal)) ? await this.#room.tryReserve(bytes, signal) : undefined;
   }
 
   async reserveLarge(bytes: number, what: string, signal: AbortSignal): Promise<Reservation> {
-    if (await this.#ensure()) return await this.#room.reserveLarge(bytes, what, signal);
+    if (await abortable(this.#ensure(), signal)) return await this.#room.reserveLarge(bytes, what, signal);
     throw new Failure("exhausted", `${what} needs ${bytes} bytes, and the shelf takes nothing of this build`);
   }
 

@@ -203,7 +203,7 @@ export class ChunkFetcher {
     const { build, artifact } = this.#file.index;
     const { first: firstChunk, count } = flight;
     const bytes = Math.min(count * chunkBytes, this.#file.index.storageBytes - firstChunk * chunkBytes);
-    using room = flight.reserved?.part(bytes) ?? (await this.#room.tryReserve(bytes));
+    using room = flight.reserved?.part(bytes) ?? (await this.#room.tryReserve(bytes, signal));
     const chunks = this.#source.read({ build, artifact, firstChunk, count }, signal)[Symbol.asyncIterator]();
     try {
       for (let next = firstChunk; next < firstChunk + count; next++) {

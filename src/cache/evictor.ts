@@ -3,6 +3,7 @@ import type { Blobs } from "./blobs.ts";
 import type { CacheTools } from "./cache-tools.ts";
 import type { Entry } from "./entry.ts";
 import { type Candidate, chooseEvictions, type Eviction } from "./eviction.ts";
+import type { Leftovers } from "./leftovers.ts";
 import type { Room } from "./room.ts";
 import type { Shelf } from "./shelf.ts";
 
@@ -11,6 +12,7 @@ export interface EvictorOptions {
   readonly shelf: Shelf;
   readonly room: Room;
   readonly blobs: Blobs;
+  readonly leftovers: Leftovers;
   readonly tools: CacheTools;
   readonly bytesMax: number;
   readonly bytesLow?: number;
@@ -23,7 +25,6 @@ export class Evictor {
   #makingRoom: Promise<void> | undefined;
   /** Nothing is evicted before those who live on have taken their leases (C20). */
   #settled = false;
-  readonly #left = new Set<string>();
 
   constructor(options: EvictorOptions) {
     this.#options = options;
@@ -53,11 +54,6 @@ export class Evictor {
     return this.#exclusively(build, entry, () => this.#remove(build, entry, reason));
   }
 
-  /** True when an eviction of the build could not remove all of its files: what lies there is not to be believed. */
-  hasLeft(build: string): boolean {
-    return this.#left.has(build);
-  }
-
   /** With `bytes` more, the disk would have less free than its floor. */
   async isCrowded(bytes: number): Promise<boolean> {
     return (await this.#lacking(bytes)) > 0;
@@ -72,7 +68,8 @@ export class Evictor {
   }
 
   async #evictFor(bytes: number): Promise<void> {
-    const { bytesMax, bytesLow = bytesMax * 0.9, room, entries, tools } = this.#options;
+    const { bytesMax, bytesLow = bytesMax * 0.9, room, entries, leftovers, tools } = this.#options;
+    await leftovers.clear();
     const excess = room.keptBytes + room.reservedBytes + bytes - bytesLow;
     const lacking = await this.#lacking(bytes);
     const candidates: Candidate[] = [...entries].map(([build, entry]) => ({
@@ -136,10 +133,8 @@ export class Evictor {
       if (entry.room.recorded) await shelf.journal.append({ type: "evicted", build });
       isTold = true;
     };
-    this.#left.add(build);
     try {
       await residence.remove(told);
-      this.#left.delete(build);
     } catch (error) {
       throw Failure.from(error);
     } finally {

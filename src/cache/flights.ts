@@ -4,6 +4,7 @@ import { Failure } from "../base/failure.ts";
 import { comeDown } from "./come-down.ts";
 
 interface Flight<Value> {
+  readonly key: string;
   readonly controller: AbortController;
   readonly landing: Promise<Value>;
   passengers: number;
@@ -62,6 +63,12 @@ export class Flights<Value> {
     await Promise.allSettled(flights.map(({ landing }) => landing));
   }
 
+  /** Resolves when none of those with such a key is under way any more, hanging ones included. */
+  async settled(matches: (key: string) => boolean): Promise<void> {
+    const flights = [...this.#all].filter(({ key }) => matches(key));
+    await Promise.allSettled(flights.map(({ landing }) => landing));
+  }
+
   async #board(flight: Flight<Value>, signal: AbortSignal): Promise<Value> {
     if (flight.passengers > 0) this.#onJoin();
     flight.passengers += 1;
@@ -81,7 +88,7 @@ export class Flights<Value> {
       this.#all.delete(flight);
     });
     landing.catch(ignore);
-    const flight: Flight<Value> = { controller, landing, passengers: 0 };
+    const flight: Flight<Value> = { key, controller, landing, passengers: 0 };
     this.#underWay.set(key, flight);
     this.#all.add(flight);
     return flight;

@@ -16,6 +16,7 @@ import type { Journal } from "./journal.ts";
 import { keptBytesOf } from "./kept-bytes.ts";
 import { orLackOfRoom } from "./lack-of-room.ts";
 import type { KeptBuild } from "./ledger.ts";
+import type { Leftovers } from "./leftovers.ts";
 import { Mappers } from "./mappers.ts";
 import type { Room } from "./room.ts";
 import { shrink } from "./shrink.ts";
@@ -33,6 +34,7 @@ export interface ResidenceOptions {
   readonly room: Pick<Room, "tryReserve" | "reserveLarge" | "adjust" | "lackFor">;
   readonly files: WholeFiles;
   readonly source: ChunkSource;
+  readonly leftovers: Leftovers;
   readonly indexes: IndexBook;
   readonly tools: CacheTools;
 }
@@ -170,12 +172,10 @@ export class Residence {
 
   /** Removes what the shelf has of the build. `told` writes that to the journal: before, never after (C17). */
   async remove(told: () => Promise<void>): Promise<void> {
-    const { directory, files, room } = this.#options;
     await this.close(new Failure("cancelled", "the build is evicted"));
     const bytes = this.chunkBytes;
     await told();
-    await files.removeBelow(directory);
-    room.adjust(-bytes);
+    await this.#options.leftovers.remove(this.build, bytes);
   }
 
   /** Frees some bytes of chunks, to make room. Nobody may lease it meanwhile. */

@@ -1,4 +1,4 @@
-import { abortable } from "../base/abortable.ts";
+import { abortable, abortableOrGivenBack } from "../base/abortable.ts";
 import { Failure } from "../base/failure.ts";
 
 export interface RoomOptions {
@@ -75,8 +75,20 @@ export class Room {
     return this.#keptBytes + this.#reservedBytes + bytes <= this.#options.bytesMax;
   }
 
-  /** Reserves at once or after evicting; undefined when there is no room: the caller passes its bytes through. */
-  async tryReserve(bytes: number): Promise<Reservation | undefined> {
+  /**
+   * Reserves at once or after evicting; undefined when there is no room: the caller passes its bytes through. Room that
+   * comes after `signal` has aborted is given back: nobody who leaves may hold up an eviction that waits for him.
+   */
+  tryReserve(bytes: number, signal: AbortSignal): Promise<Reservation | undefined> {
+    return heeding(this.#tryReserve(bytes), signal);
+  }
+
+  /** For a small file without which nothing of its build can be kept: the floor of free space is not asked. */
+  tryReserveSmall(bytes: number, signal: AbortSignal): Promise<Reservation | undefined> {
+    return heeding(this.#tryReserveSmall(bytes), signal);
+  }
+
+  async #tryReserve(bytes: number): Promise<Reservation | undefined> {
     let crowded = await this.#options.isCrowded(bytes);
     if (crowded || !this.fits(bytes)) {
       await this.#options.makeRoom(bytes);
@@ -85,9 +97,12 @@ export class Room {
     return crowded ? undefined : this.#take(bytes);
   }
 
-  /** For a small file without which nothing of its build can be kept: the floor of free space is not asked. */
-  async tryReserveSmall(bytes: number): Promise<Reservation | undefined> {
-    return (await this.tryReserve(bytes)) ?? this.#take(bytes);
+  async #tryReserveSmall(bytes: number): Promise<Reservation | undefined> {
+    return (await this.#tryReserve(bytes)) ?? this.#take(bytes);
+  }
+
+  #lack(bytes: number, what: string): string {
+    return `${what} needs ${bytes} bytes on the shelf, which holds ${this.#keptBytes} of ${this.bytesMax}`;
   }
 
   /** Looks and takes in one step: nobody else can take the same room in between. */
@@ -102,18 +117,17 @@ export class Room {
    * fit. The floor of free space is not asked: without index and manifest nothing could be passed through either.
    */
   async reserve(bytes: number, what: string, signal: AbortSignal): Promise<Reservation> {
-    const { bytesMax } = this.#options;
     for (;;) {
       const { promise } = this.#freed;
-      const reservation = await this.tryReserveSmall(bytes);
-      if (reservation !== undefined) return reservation;
-      const message = `${what} needs ${bytes} bytes on the shelf, which holds ${this.#keptBytes} of ${bytesMax}`;
-      if (bytes > bytesMax) throw new Failure("exhausted", message);
-      this.#lacking.set(what, message);
       try {
+        const reservation = await this.tryReserveSmall(bytes, signal);
+        if (reservation !== undefined) return reservation;
+        if (bytes > this.bytesMax) throw new Failure("exhausted", this.#lack(bytes, what));
+        this.#lacking.set(what, this.#lack(bytes, what));
         await abortable(promise, signal);
       } catch (error) {
-        throw new Failure("exhausted", message, { cause: error });
+        if (!signal.aborted) throw error;
+        throw new Failure("exhausted", this.#lack(bytes, what), { cause: error });
       } finally {
         this.#lacking.delete(what);
       }
@@ -153,4 +167,11 @@ export class Room {
     this.#freed.resolve();
     this.#freed = Promise.withResolvers();
   }
+}
+
+function heeding(
+  reserving: Promise<Reservation | undefined>,
+  signal: AbortSignal,
+): Promise<Reservation | undefined> {
+  return abortableOrGivenBack(reserving, (late) => late?.[Symbol.dispose](), signal);
 }

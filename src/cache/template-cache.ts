@@ -14,6 +14,7 @@ import { type Disk, realDisk } from "./disk.ts";
 import type { Entry } from "./entry.ts";
 import { Evictor } from "./evictor.ts";
 import { HeldLease, type Lease, type Taker } from "./lease.ts";
+import { Leftovers } from "./leftovers.ts";
 import { Manifests } from "./manifests.ts";
 import { Operator } from "./operator.ts";
 import { type CacheReport, reportOf } from "./report.ts";
@@ -78,12 +79,14 @@ export class TemplateCache implements AsyncDisposable {
     this.#blobs = new Blobs(path.join(shelf.directory, "blobs"), this.#files, shelf.journal);
     const { bytesMax, bytesLow = bytesMax * 0.9, freeBytesMin = 0 } = options;
     const limits = { bytesMax, bytesLow, freeBytesMin };
+    const leftovers = new Leftovers({ directory: shelf.directory, files: this.#files, room, tools });
     this.#evictor = new Evictor({
       ...limits,
       entries: this.#entries,
       shelf,
       room,
       blobs: this.#blobs,
+      leftovers,
       tools,
     });
     this.operator = new Operator({
@@ -95,7 +98,7 @@ export class TemplateCache implements AsyncDisposable {
     const { chunks, indexes } = options;
     this.#arrivals = new Arrivals({
       ...{ entries: this.#entries, shelf, manifests: this.#manifests, files: this.#files, room, tools },
-      ...{ chunks, indexes, hasLeft: (build) => this.#evictor.hasLeft(build) },
+      ...{ chunks, indexes, leftovers },
     });
   }
 

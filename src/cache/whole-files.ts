@@ -1,5 +1,6 @@
 import { createHash, hash } from "node:crypto";
 import path from "node:path";
+import { abortable, ignore } from "../base/abortable.ts";
 import { Failure } from "../base/failure.ts";
 import type { FileEntry } from "../build/manifest.ts";
 import type { ObjectName, ObjectSource } from "../build/object-source.ts";
@@ -45,6 +46,8 @@ export class WholeFiles {
   readonly #verified = new Set<string>();
   /** Bytes of what lies on the shelf, as the budget counts them. */
   readonly #sizes: WholeFileSizes;
+  /** Files that are being removed: whoever comes for one waits until it has gone. */
+  readonly #going = new Map<string, Promise<void>>();
   #temporaries = 0;
 
   constructor({ disk, source, room, tools, sizes }: WholeFilesOptions) {
@@ -64,7 +67,7 @@ export class WholeFiles {
   async have(file: WholeFile, signal: AbortSignal): Promise<void> {
     if (this.#verified.has(file.path)) return;
     const fly = async (flightSignal: AbortSignal) => {
-      if (!(await this.#isThere(file))) await this.#fetch(file, (s) => this.#bring(file, s), flightSignal);
+      if (!(await this.#isThere(file, flightSignal))) await this.#fetch(file, (s) => this.#bring(file, s), flightSignal);
       return undefined;
     };
     const join = () => this.#flights.join(file.path, fly, signal);
@@ -74,7 +77,7 @@ export class WholeFiles {
   /** What the file holds, verified. It is kept when the disk lets it; it is told all the same when not. */
   async bytes(file: WholeFile, signal: AbortSignal): Promise<Buffer> {
     const fly = async (flightSignal: AbortSignal) =>
-      (await this.#keptBytes(file)) ??
+      (await this.#keptBytes(file, flightSignal)) ??
       (await this.#fetch(file, (s) => this.#bringBytes(file, s), flightSignal));
     return (await this.#flights.join(`${file.path} in memory`, fly, signal)) ?? Buffer.alloc(0);
   }
@@ -84,7 +87,7 @@ export class WholeFiles {
    * disk refuses.
    */
   async keep(target: string, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
-    using room = await this.#room.tryReserveSmall(bytes.length);
+    using room = await this.#room.tryReserveSmall(bytes.length, signal);
     if (room === undefined) throw new Failure("exhausted", `there is no room for ${target}`);
     const write = (file: DiskFile) => onDisk(target, file.write(bytes, 0));
     await this.#put(target, bytes.length, room, write, signal);
@@ -100,11 +103,9 @@ export class WholeFiles {
 
   /** Forgets and removes a file. */
   async remove(file: string): Promise<void> {
-    this.#verified.delete(file);
-    await onDisk(file, this.#disk.remove(file));
-    const bytes = this.#sizes.get(file) ?? 0;
-    this.#sizes.delete(file);
-    this.#room.adjust(-bytes);
+    const going = this.#going.get(file) ?? this.#remove(file).finally(() => this.#going.delete(file));
+    this.#going.set(file, going);
+    await going;
   }
 
   /** The name of a directory survives a crash from here on. */
@@ -112,8 +113,9 @@ export class WholeFiles {
     await onDisk(directory, this.#disk.syncDirectory(path.dirname(directory)));
   }
 
-  /** Removes a directory and all that is in it. */
+  /** Removes a directory and all that is in it, once nobody brings anything there any more. */
   async removeBelow(directory: string): Promise<void> {
+    await this.#flights.settled((key) => path.dirname(key) === directory);
     await onDisk(directory, this.#disk.remove(directory));
     for (const [file, bytes] of this.#sizes) {
       if (path.dirname(file) !== directory) continue;
@@ -134,21 +136,33 @@ export class WholeFiles {
     return this.#flights.abortAll(reason);
   }
 
-  async #isThere(file: WholeFile): Promise<boolean> {
+  async #remove(file: string): Promise<void> {
+    this.#verified.delete(file);
+    await onDisk(file, this.#disk.remove(file));
+    const bytes = this.#sizes.get(file) ?? 0;
+    this.#sizes.delete(file);
+    this.#room.adjust(-bytes);
+  }
+
+  async #isThere(file: WholeFile, signal: AbortSignal): Promise<boolean> {
+    await this.#gone(file.path, signal);
     const sum = createHash("sha256");
     const look = async () => {
       if ((await this.#disk.size(file.path)) === undefined) return undefined;
       for await (const piece of readPieces(this.#disk, file.path)) sum.update(piece);
       return sum.digest("hex");
     };
-    return this.#believe(file, await look().catch((error: unknown) => this.#unreadable(error)));
+    const digest = await look().catch((error: unknown) => this.#unreadable(error));
+    return this.#believe(file, digest, signal);
   }
 
-  async #keptBytes(file: WholeFile): Promise<Buffer | undefined> {
+  async #keptBytes(file: WholeFile, signal: AbortSignal): Promise<Buffer | undefined> {
+    await this.#gone(file.path, signal);
     const read = async () =>
       (await this.#disk.size(file.path)) === undefined ? undefined : await readWhole(this.#disk, file.path);
     const bytes = await read().catch((error: unknown) => Buffer.from(this.#unreadable(error)));
-    const isGood = await this.#believe(file, bytes === undefined ? undefined : hash("sha256", bytes));
+    const digest = bytes === undefined ? undefined : hash("sha256", bytes);
+    const isGood = await this.#believe(file, digest, signal);
     return isGood ? bytes : undefined;
   }
 
@@ -157,8 +171,13 @@ export class WholeFiles {
     return "unreadable";
   }
 
-  /** Believes what lies there when its digest is right, and removes it when not. */
-  async #believe(file: WholeFile, digest: string | undefined): Promise<boolean> {
+  async #gone(file: string, signal: AbortSignal): Promise<void> {
+    await abortable(this.#going.get(file)?.catch(ignore) ?? Promise.resolve(), signal);
+  }
+
+  /** Believes what lies there when its digest is right, and removes it when not. A dying flight does neither (C4). */
+  async #believe(file: WholeFile, digest: string | undefined, signal: AbortSignal): Promise<boolean> {
+    signal.throwIfAborted();
     if (digest === undefined) return false;
     if (digest === file.entry.digest) {
       this.#verified.add(file.path);
