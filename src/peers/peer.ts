@@ -32,7 +32,7 @@ interface Known extends Standing {
 }
 
 /** One other node, as this one sees it: how to ask it, whether that is worth while, and what it has. */
-export class Peer implements Disposable {
+export class Peer implements AsyncDisposable {
   readonly address: string;
   /** Unverified chunks from it. */
   readonly chunks: ChunkSource;
@@ -132,9 +132,11 @@ export class Peer implements Disposable {
     logger.warn({ peer: this.address, why, reason: failure.message }, "a peer is not asked for a while");
   }
 
-  [Symbol.dispose](): void {
+  /** Resolves when nothing is asked any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#closed.abort(new Failure("cancelled", "this node is leaving its peers"));
     this.#connection[Symbol.dispose]();
+    await Promise.all(this.#asking.values());
   }
 
   async #ask(build: string): Promise<void> {

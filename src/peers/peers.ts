@@ -85,6 +85,6 @@ export class Peers implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#server?.close();
-    for (const peer of this.#neighbourhood.peers) peer[Symbol.dispose]();
+    await Promise.all(this.#neighbourhood.peers.map((peer) => peer[Symbol.asyncDispose]()));
   }
 }
