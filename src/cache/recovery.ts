@@ -1,6 +1,7 @@
 import path from "node:path";
 import type { Disk } from "./disk.ts";
-import type { Ledger } from "./ledger.ts";
+import type { ImageArtifact } from "../build/artifact.ts";
+import type { KeptBuild, Ledger } from "./ledger.ts";
 
 /** Files of a build and inputs that the shelf holds whole: path → bytes. */
 export type WholeFileSizes = Map<string, number>;
@@ -16,7 +17,7 @@ export async function removeUnexplained(disk: Disk, shelf: string, ledger: Ledge
     }
   };
   await sweep("builds", (name) => ledger.builds.has(name));
-  for (const build of ledger.builds.keys()) await sweep(`builds/${build}`, isFileOfBuild);
+  for (const [build, kept] of ledger.builds) await sweep(`builds/${build}`, (name) => isExplained(name, kept));
   await sweep("blobs", (name) => ledger.blobs.has(name));
   return removed;
 }
@@ -37,6 +38,10 @@ export async function wholeFileSizes(disk: Disk, shelf: string, ledger: Ledger):
   return sizes;
 }
 
-function isFileOfBuild(name: string): boolean {
-  return /^(?:manifest\.json|snapfile|metafile|(?:rootfs|memfile)\.(?:index|data))$/.test(name);
+/** It has the name of a file of a build; one of chunks also holds some that are kept. */
+function isExplained(name: string, kept: KeptBuild): boolean {
+  const [, image] = /^(rootfs|memfile)\.data$/.exec(name) ?? [];
+  if (image !== undefined)
+    return (image === "memfile" && kept.sealed) || (kept.chunks.get(image as ImageArtifact)?.size ?? 0) > 0;
+  return /^(?:manifest\.json|snapfile|metafile|(?:rootfs|memfile)\.index)$/.test(name);
 }
