@@ -93,8 +93,8 @@ export class ChunkFile {
       await space.close(); // whoever comes next opens one of their own, and this one would be nobody's
       throw signal.reason;
     }
-    // A sealed file that has gone is found to be bad by whoever wants it, and made anew.
-    const suspect = options.suspect || (sealed && !space.isOpen);
+    // A file that has gone is found to be bad by whoever wants something of it, and made anew.
+    const suspect = options.suspect || space.isNew || (sealed && !space.isOpen);
     const file = new ChunkFile({ ...options, suspect }, space);
     if (suspect && !sealed) file.#freeUnexplained();
     return file;

@@ -10,18 +10,26 @@ export interface ChunkSpaceOptions {
   readonly storageBytes: number;
 }
 
+interface SizedFile {
+  readonly file: DiskFile;
+  readonly isNew: boolean;
+}
+
 /**
  * The sparse file that chunks of one artifact lie in, chunk i at i × chunkBytes. A disk that refuses to open it is
  * asked again with the next write; until then nothing can be read from it.
  */
 export class ChunkSpace {
+  /** There was no such file, or one of another size: nothing that lies in it was kept. */
+  readonly isNew: boolean;
   readonly #options: ChunkSpaceOptions;
   #file: DiskFile | undefined;
-  #opening: Promise<DiskFile> | undefined;
+  #opening: Promise<SizedFile> | undefined;
 
-  private constructor(options: ChunkSpaceOptions, file: DiskFile | undefined) {
+  private constructor(options: ChunkSpaceOptions, file: DiskFile | undefined, isNew = false) {
     this.#options = options;
     this.#file = file;
+    this.isNew = isNew;
   }
 
   /** A file that is never written; `onTrouble` is told when it cannot be opened: then nothing can be read from it. */
@@ -36,12 +44,12 @@ export class ChunkSpace {
 
   /** To give space back; the disk's refusal is thrown. */
   static async openToFree(options: ChunkSpaceOptions): Promise<ChunkSpace> {
-    return new ChunkSpace(options, await openSized(options));
+    return new ChunkSpace(options, (await openSized(options)).file);
   }
 
   static async open(options: ChunkSpaceOptions, onTrouble: (failure: Failure) => void): Promise<ChunkSpace> {
-    const file = await openSized(options).catch((error: unknown) => onTrouble(Failure.from(error)));
-    return new ChunkSpace(options, file ?? undefined);
+    const sized = await openSized(options).catch((error: unknown) => onTrouble(Failure.from(error)));
+    return new ChunkSpace(options, sized?.file, sized?.isNew);
   }
 
   get isOpen(): boolean {
@@ -82,7 +90,7 @@ export class ChunkSpace {
   /** One at a time: two descriptors of which one is forgotten would leak. */
   async #openAgain(): Promise<DiskFile> {
     this.#opening ??= openSized(this.#options).finally(() => (this.#opening = undefined));
-    return (this.#file = await this.#opening);
+    return (this.#file = (await this.#opening).file);
   }
 
   async sync(): Promise<void> {
@@ -122,16 +130,19 @@ export class ChunkSpace {
   }
 }
 
-async function openSized({ disk, path, storageBytes }: ChunkSpaceOptions): Promise<DiskFile> {
+async function openSized({ disk, path, storageBytes }: ChunkSpaceOptions): Promise<SizedFile> {
   const file = await disk.open(path, "update");
+  let isNew: boolean;
   try {
-    if ((await file.size()) !== storageBytes) {
+    isNew = (await file.size()) !== storageBytes;
+    if (isNew) {
+      // Its name first: one that has its size is never asked about again, and nothing in it is kept while that is not.
+      await disk.syncDirectory(dirname(path));
       await file.resize(storageBytes);
-      await disk.syncDirectory(dirname(path)); // nothing in it is kept while its name is not
     }
   } catch (error) {
     await file.close();
     throw error;
   }
-  return file;
+  return { file, isNew };
 }

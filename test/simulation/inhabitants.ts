@@ -9,8 +9,6 @@ import type { Making, Scene } from "./scene.ts";
 import type { SimulatedDisk } from "./simulated-disk.ts";
 import { randomOf } from "./world-shape.ts";
 
-const never = new AbortController().signal;
-
 /** What may happen to anybody; all else is a bug. */
 export function isWeather(error: unknown): boolean {
   return error instanceof Failure && error.code !== "internal" && error.code !== "invalid";
@@ -21,14 +19,14 @@ export async function operate(scene: Scene, node: Node, from: SeededRandom): Pro
   const random = randomOf(from.below(2 ** 31), "operator");
   const { operator } = node.cache;
   for (let round = 0; round < 6; round++) {
-    await node.clock.sleep(random.below(500), never);
+    await node.clock.pause(random.below(500));
     const { known } = scene;
     const { build = "" } = known[random.below(known.length)] ?? {};
     const acts = [
       () => operator.evict(build),
       () => operator.pin(build),
       () => operator.unpin(build),
-      () => operator.verify(build, never),
+      () => operator.verify(build, new AbortController().signal),
       async () => {
         node.requests.forget();
         node.cache.clearBackoffs();
@@ -47,7 +45,7 @@ export async function operate(scene: Scene, node: Node, from: SeededRandom): Pro
 export async function make(scene: Scene, node: Node, disk: SimulatedDisk, from: SeededRandom): Promise<void> {
   const random = randomOf(from.below(2 ** 31), "maker");
   node.bucket.refuses = random.below(3) === 0;
-  await node.clock.sleep(random.below(1_500), never);
+  await node.clock.pause(random.below(1_500));
   for (const child of scene.library.children) {
     if (random.below(2) === 0 || !mayBegin(scene, child)) continue;
     const directory = madeDirectory(child.build);

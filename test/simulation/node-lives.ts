@@ -11,8 +11,6 @@ import type { Scene } from "./scene.ts";
 import { SimulatedDisk } from "./simulated-disk.ts";
 import { randomOf } from "./world-shape.ts";
 
-const never = new AbortController().signal;
-
 /** One place on the network: a disk, and the processes that live over it, one after the other. */
 export class NodeLives {
   readonly disk: SimulatedDisk;
@@ -119,7 +117,7 @@ export class NodeLives {
     const { library, watch } = this.#scene;
     this.#isFine = true;
     // What was said to be missing may be told for 5 s.
-    await node.clock.sleep(6_000, never);
+    await node.clock.pause(6_000);
     const models = library.builds.filter(() => random.below(2) === 0);
     for (const model of models) {
       try {
@@ -189,7 +187,7 @@ export class NodeLives {
         this.#note(`reader ${number} failed: ${String(error)}`);
         if (!isWeather(error)) scene.watch.violations.push(error);
       }
-      await node.clock.sleep(random.below(1_000), never);
+      await node.clock.pause(random.below(1_000));
     }
   }
 

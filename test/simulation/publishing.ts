@@ -29,7 +29,8 @@ export async function openPublisher(scene: Scene, node: Node, strict: boolean): 
       if (making !== undefined) making.state = "kept";
       return held;
     } catch (error) {
-      if (strict && making?.state === "kept")
+      // Power that was lost may bring back the directory of one that was published.
+      if (strict && making?.state === "kept" && !scene.contents.has(build))
         scene.watch.violate(`C20, C27: ${build}, made here and not published, is lost: ${String(error)}`);
       throw error;
     }

@@ -62,6 +62,11 @@ export class ProcessClock implements Clock {
     return sleepBy(this, ms, signal);
   }
 
+  /** The same for whom nobody calls off; whoever waits so for a process that is dead is forgotten with it. */
+  pause(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.after(ms, resolve));
+  }
+
   after(ms: number, callback: () => void): Disposable {
     if (this.#isDead) return { [Symbol.dispose]: () => {} };
     const timer = this.#time.after(ms, () => {
