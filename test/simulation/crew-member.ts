@@ -12,10 +12,12 @@ const current = new Int32Array(orders.current);
 const library = await makeLibrary();
 // Nobody reads where a failure came from: a world that fails is replayed.
 Error.stackTraceLimit = 0;
-for (let turn = take(); turn < orders.count; turn = take()) {
+for (let done = 0, turn = take(); turn < orders.count; turn = take()) {
   const seed = orders.first + turn;
   Atomics.store(current, orders.number, turn);
   const { failure } = await runWorld(library, seed, shapeOf(seed));
+  done += 1;
+  if (failure === undefined && done === orders.worldsMax) break;
   if (failure === undefined) continue;
   if (orders.untilFailure) Atomics.store(taken, 0, orders.count);
   report({ seed, failure: firstLine(failure), shape: undefined });

@@ -8,6 +8,8 @@ export interface Orders {
   readonly count: number;
   /** Nobody takes another seed after one that has failed, which is not shrunk. */
   readonly untilFailure: boolean;
+  /** After so many this thread ends, and another one goes on. */
+  readonly worldsMax: number;
   /** One number: how many of the seeds are taken. */
   readonly taken: SharedArrayBuffer;
   /** For each thread the turn that it is at, or -1. */
@@ -38,36 +40,53 @@ const worldMsMax = 120_000;
 const lookMs = 10_000;
 /** For what is young and soon gone, in MiB: with less of it, more is copied than need be. */
 const youngMiB = 64;
+const oldMiBMax = 2048;
+
+/** What waits for ever in a process that is dead is never forgotten: after so many worlds another thread goes on. */
+const worldsMax = 1_000;
 
 /** Lets the worlds of so many seeds go by in some threads; resolves to how many did. */
 export async function letGoBy({ threads, onReport, onProgress, ...rest }: CrewOptions): Promise<number> {
   const taken = new SharedArrayBuffer(4);
   const current = new SharedArrayBuffer(4 * threads);
-  const orders = { untilFailure: false, ...rest, taken, current };
   const begun = () => Math.min(Atomics.load(new Int32Array(taken), 0), rest.count);
   const turns = new Int32Array(current).fill(-1);
-  const members = Array.from({ length: threads }, (_, number) => {
-    const workerData: Orders = { ...orders, number };
-    const resourceLimits = { maxYoungGenerationSizeMb: youngMiB, maxOldGenerationSizeMb: 2048 };
-    const member = new Worker(new URL("crew-member.ts", import.meta.url), { workerData, resourceLimits });
-    return member.on("message", onReport);
-  });
-  const since = Array.from({ length: threads }, () => ({ turn: -1, at: performance.now() }));
-  const watchman = setInterval(() => {
-    onProgress?.(begun());
-    for (const [i, { turn, at }] of since.entries()) {
-      const now = turns[i] ?? -1;
-      if (now !== turn) since[i] = { turn: now, at: performance.now() };
-      else if (now >= 0 && performance.now() - at > worldMsMax) {
-        onReport({ seed: rest.first + now, failure: "C8: the world never ends", shape: undefined });
-        void members[i]?.terminate();
-      }
-    }
-  }, lookMs);
+  const orders = { untilFailure: false, worldsMax, ...rest, taken, current };
+  const place = async (number: number) => {
+    do {
+      const member = new Worker(new URL("crew-member.ts", import.meta.url), {
+        workerData: { ...orders, number } satisfies Orders,
+        resourceLimits: { maxYoungGenerationSizeMb: youngMiB, maxOldGenerationSizeMb: oldMiBMax },
+      });
+      using _watched = watch(member, () => turns[number] ?? -1, rest.first, onReport);
+      await once(member.on("message", onReport), "exit");
+    } while (begun() < rest.count);
+  };
+  const teller = setInterval(() => onProgress?.(begun()), lookMs);
   try {
-    await Promise.all(members.map((member) => once(member, "exit")));
+    await Promise.all(Array.from({ length: threads }, (_, number) => place(number)));
   } finally {
-    clearInterval(watchman);
+    clearInterval(teller);
   }
   return begun();
+}
+
+/** Ends a thread whose world never ends. */
+function watch(
+  member: Worker,
+  turn: () => number,
+  first: number,
+  onReport: CrewOptions["onReport"],
+): Disposable {
+  let since = { turn: -1, at: performance.now() };
+  const look = () => {
+    const now = turn();
+    if (now !== since.turn) since = { turn: now, at: performance.now() };
+    if (now < 0 || performance.now() - since.at < worldMsMax) return;
+    since = { turn: -1, at: performance.now() };
+    onReport({ seed: first + now, failure: "C8: the world never ends", shape: undefined });
+    void member.terminate();
+  };
+  const watchman = setInterval(look, lookMs);
+  return { [Symbol.dispose]: () => clearInterval(watchman) };
 }

@@ -15,6 +15,8 @@ export async function runWorld(library: Library, seed: number, shape: WorldShape
     return { trace: world.trace, failure: undefined };
   } catch (failure) {
     return { trace: world.trace, failure };
+  } finally {
+    world.end();
   }
 }
 

@@ -12,8 +12,6 @@ interface NameChange {
   readonly file: SimulatedFile | undefined;
 }
 
-const never = new Promise<never>(() => {});
-
 /** The platter: what is left of it when a process, or the machine, dies. */
 export class SimulatedDisk {
   names = new Map<string, SimulatedFile>();
@@ -76,6 +74,12 @@ export class SimulatedDisk {
     }
     this.names = new Map(this.#durable);
     this.locked = false;
+  }
+
+  /** The world is over: whoever waits for ever in a process that is dead holds on to an empty disk. */
+  end(): void {
+    for (const names of [this.names, this.#durable]) names.clear();
+    this.#unsynced = [];
   }
 
   #apply({ name, file }: NameChange): void {
@@ -216,7 +220,8 @@ export class ProcessDisk implements Disk {
     this.onStep();
     const ms = random.below(20) === 0 ? random.below(300) : random.below(3);
     if (ms > 0) await new Promise<void>((resolve) => this.#clock.after(ms, resolve));
-    if (this.isDead) await never;
+    // A promise of its own: who waits for one that others wait for is remembered as long as they are.
+    if (this.isDead) await new Promise<never>(() => {});
     this.#fail();
   }
 

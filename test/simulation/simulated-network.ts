@@ -54,8 +54,19 @@ export class SimulatedNetwork {
 
   /** The process of a host is gone: others hear of that, unless the machine has gone with it. */
   died(host: Host, power: boolean): void {
-    for (const [port, listener] of this.#listeners) if (listener.host === host) this.#listeners.delete(port);
+    for (const [port, listener] of this.#listeners) {
+      if (listener.host !== host) continue;
+      this.#listeners.delete(port);
+      // Its own interval holds it, and all that it knows; nobody is told.
+      listener.server.removeAllListeners().close();
+    }
     for (const pipe of this.#pipes) if (pipe.isOf(host)) pipe.lose(power);
+  }
+
+  /** The world is over: what hangs is let go. */
+  end(): void {
+    for (const { server } of this.#listeners.values()) server.removeAllListeners().close();
+    for (const pipe of this.#pipes) pipe.end();
   }
 
   /** How the process of one host speaks with others. */

@@ -28,6 +28,11 @@ export class Pipe {
     this.far.destroy();
   }
 
+  end(): void {
+    this.near.destroy();
+    this.far.destroy();
+  }
+
   /** One of the hosts is dead; with its power gone, nobody hears of it. */
   lose(power: boolean): void {
     this.near.isLost ||= power;

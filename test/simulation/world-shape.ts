@@ -25,8 +25,10 @@ export interface WorldShape {
 export function shapeOf(seed: number): WorldShape {
   const random = randomOf(seed, "shape");
   const all = { disk: true, bucket: true, network: true, liars: true, kills: true, operator: true };
-  const nodes = [1, 1, 2, 2, 3][random.below(5)] ?? 1;
-  return { ...all, makers: true, nodes, lives: 1 + random.below(3), readers: 2 + random.below(4) };
+  const nodes = [1, 1, 1, 2, 2, 3][random.below(6)] ?? 1;
+  const lives = [1, 1, 2, 2, 3][random.below(5)] ?? 1;
+  const readers = [1, 2, 2, 3, 3, 4, 5][random.below(7)] ?? 1;
+  return { ...all, makers: true, nodes, lives, readers };
 }
 
 /** Numbers for one part of a world: what other parts do does not change them. */

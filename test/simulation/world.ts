@@ -54,6 +54,12 @@ export class World {
     this.#throwViolation();
   }
 
+  /** Lets go of what waits for ever. */
+  end(): void {
+    this.#scene.network.end();
+    for (const { disk } of this.#nodes) disk.end();
+  }
+
   /** Changes for all, now and then. */
   #weather(over: AbortSignal): Disposable {
     const { seed, shape, weather, network } = this.#scene;
