@@ -6,6 +6,7 @@ import type { CacheTools } from "./cache-tools.ts";
 import { ChunkChecker } from "./chunk-checker.ts";
 import { type ChunkFile, nameOf } from "./chunk-file.ts";
 import { comeDown } from "./come-down.ts";
+import { Flights } from "./flights.ts";
 import { abortableIterable } from "./receive.ts";
 import type { Reservation, Room } from "./room.ts";
 
@@ -60,8 +61,11 @@ export class ChunkFetcher {
   readonly #flights = new Map<number, ChunkFlight>();
   /** Those that hang in their dying included. */
   readonly #all = new Set<ChunkFlight>();
+  /** Chunks that are being read past the shelf. */
+  readonly #past: Flights<Uint8Array>;
 
   constructor({ file, source, room, tools }: ChunkFetcherOptions) {
+    this.#past = new Flights(tools.clock, () => tools.joined("chunk"));
     this.checker = new ChunkChecker(file, tools);
     this.#file = file;
     this.#source = source;
@@ -83,6 +87,7 @@ export class ChunkFetcher {
         await this.checker.check(chunk, signal);
         continue;
       }
+      if (this.#past.has(String(chunk))) return await this.#readPast(chunk, signal);
       const flight = this.#flights.get(chunk) ?? this.#depart(chunk, wish);
       if (flight.controller.signal.aborted) {
         await comeDown(flight.down, this.#tools.clock, signal);
@@ -94,23 +99,36 @@ export class ChunkFetcher {
     }
   }
 
-  /** A chunk from the source, past a shelf that cannot be read: for the one who needs it now. */
+  /** A chunk past a shelf that cannot be read, for those who need it now: by the flight that brings it, or another. */
   async passThrough(chunk: number, signal: AbortSignal): Promise<Uint8Array> {
-    const { build, artifact } = this.#file.index;
-    this.#tools.meter.count("larder_cache_passed_through_total");
-    const request = { build, artifact, firstChunk: chunk, count: 1 };
-    for await (const { bytes } of abortableIterable(this.#source.read(request, signal), signal)) {
-      return Uint8Array.from(bytes);
+    const flight = this.#flights.get(chunk);
+    if (flight !== undefined) {
+      const landed = await this.want(chunk, signal);
+      if (landed !== undefined) return landed;
     }
-    throw new Failure("corrupt", `the source gave no chunk ${chunk}`);
+    return await this.#readPast(chunk, signal);
   }
 
   /** Ends all flights and resolves when they are down: none writes any more. */
   async close(reason: Failure): Promise<void> {
     const flights = [...this.#all];
     for (const { controller } of flights) controller.abort(reason);
-    await Promise.all(flights.map(({ down }) => down));
+    await Promise.all([...flights.map(({ down }) => down), this.#past.abortAll(reason)]);
     await this.checker.settled();
+  }
+
+  #readPast(chunk: number, signal: AbortSignal): Promise<Uint8Array> {
+    const { build, artifact } = this.#file.index;
+    const request = { build, artifact, firstChunk: chunk, count: 1 };
+    const read = async (own: AbortSignal) => {
+      this.#tools.meter.count("larder_cache_passed_through_total");
+      let found: Uint8Array | undefined;
+      for await (const { bytes } of abortableIterable(this.#source.read(request, own), own))
+        found = Uint8Array.from(bytes);
+      if (found === undefined) throw new Failure("corrupt", `the source gave no chunk ${chunk}`);
+      return found;
+    };
+    return this.#past.join(String(chunk), read, signal);
   }
 
   async #board(flight: ChunkFlight, chunk: number, signal: AbortSignal): Promise<Outcome> {
@@ -136,6 +154,7 @@ export class ChunkFetcher {
       !this.#file.isAtHand(index) &&
       !this.#file.isSuspect(index) &&
       !this.#flights.has(index) &&
+      !this.#past.has(String(index)) &&
       !this.#tools.backoffs.isActive(this.#nameOf(index));
     const group = Math.floor(chunk / groupChunks) * groupChunks;
     const end = Math.min(group + groupChunks, this.#file.index.chunkCount);

@@ -52,14 +52,19 @@ export async function letGoBy({ threads, onReport, onProgress, ...rest }: CrewOp
   const begun = () => Math.min(Atomics.load(new Int32Array(taken), 0), rest.count);
   const turns = new Int32Array(current).fill(-1);
   const orders = { untilFailure: false, worldsMax, ...rest, taken, current };
+  let failedAt: number | undefined;
+  const onMessage = (report: Report) => {
+    if (orders.untilFailure) failedAt = Math.min(failedAt ?? Infinity, report.seed - rest.first + 1);
+    onReport(report);
+  };
   const place = async (number: number) => {
     do {
       const member = new Worker(new URL("crew-member.ts", import.meta.url), {
         workerData: { ...orders, number } satisfies Orders,
         resourceLimits: { maxYoungGenerationSizeMb: youngMiB, maxOldGenerationSizeMb: oldMiBMax },
       });
-      using _watched = watch(member, () => turns[number] ?? -1, rest.first, onReport);
-      await once(member.on("message", onReport), "exit");
+      using _watched = watch(member, () => turns[number] ?? -1, rest.first, onMessage);
+      await once(member.on("message", onMessage), "exit");
     } while (begun() < rest.count);
   };
   const teller = setInterval(() => onProgress?.(begun()), lookMs);
@@ -68,7 +73,7 @@ export async function letGoBy({ threads, onReport, onProgress, ...rest }: CrewOp
   } finally {
     clearInterval(teller);
   }
-  return begun();
+  return failedAt ?? begun();
 }
 
 /** Ends a thread whose world never ends. */

@@ -76,10 +76,6 @@ export class Node implements Host, Watched {
     return this.disk.isDead;
   }
 
-  get isDiskBad(): boolean {
-    return this.#options.disk.faultRate > 0;
-  }
-
   get leftOpen(): number {
     return this.disk.openFiles;
   }

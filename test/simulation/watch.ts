@@ -5,8 +5,6 @@ import type { ChunkRequest, ChunkSource } from "../../src/build/chunk-source.ts"
 export interface Watched {
   /** Somebody there leases the build just now, peers apart. */
   isUsed(build: string): boolean;
-  /** Its disk refuses: each reader then passes by what cannot be read there. */
-  readonly isDiskBad: boolean;
   readonly clock: Pick<Clock, "now">;
 }
 
@@ -16,15 +14,36 @@ export class Watch {
   readonly violations: unknown[] = [];
   /** Chunks read from the bucket, as often as they were, by all nodes. */
   readonly reads = new Map<string, number>();
+  readonly #meetings: Meeting[] = [];
 
   violate(sentence: string): void {
     this.violations.push(new Error(sentence));
+  }
+
+  /** Two flights for a chunk: it is known later whether the first one had it at this very moment. */
+  meet(meeting: Meeting): void {
+    this.#meetings.push(meeting);
+  }
+
+  /** What can be said only afterwards. */
+  settle(): void {
+    for (const { name, first, at } of this.#meetings.splice(0))
+      if ((first.landedAt.get(name) ?? Infinity) > at)
+        this.violate(`C1, C4: ${name} is fetched by two flights at once`);
   }
 }
 
 interface Flight {
   /** -Infinity: it goes on. */
   abortedAt: number;
+  /** When each of its chunks was taken, or it ended without. */
+  readonly landedAt: Map<string, number>;
+}
+
+interface Meeting {
+  readonly name: string;
+  readonly first: Flight;
+  readonly at: number;
 }
 
 /** How long a newcomer waits for a flight that was called off. */
@@ -116,7 +135,10 @@ export class RequestWatch {
     const names = namesOf(request);
     const { clock } = this.#watched;
     const now = clock.now();
-    const flight: Flight = { abortedAt: -Infinity };
+    const flight: Flight = { abortedAt: -Infinity, landedAt: new Map() };
+    const land = (name: string) => {
+      if (this.#underWay.get(name)?.delete(flight)) flight.landedAt.set(name, clock.now());
+    };
     const onAbort = () => void (flight.abortedAt = clock.now());
     signal.addEventListener("abort", onAbort, { once: true });
     for (const name of names) {
@@ -126,18 +148,17 @@ export class RequestWatch {
       const others = [...flights].filter(
         ({ abortedAt }) => abortedAt === -Infinity || (now > abortedAt && now < abortedAt + dyingMsMax),
       );
-      if (others.length > 0 && !this.#watched.isDiskBad)
-        this.#watch.violate(`C1, C4: ${name} is fetched by two flights at once`);
+      for (const first of others) this.#watch.meet({ name, first, at: now });
       const before = flights.size === 0 ? undefined : this.#attempts.get(name);
       this.#attempts.set(name, { asked: before?.asked ?? 0, flights: (before?.flights ?? 0) + 1 });
       flights.add(flight);
     }
     return {
       // Whoever wants it from here on finds it kept; or, where there was no room, has to ask for it anew.
-      landed: (chunk) => void this.#underWay.get(nameOf(request, chunk))?.delete(flight),
+      landed: (chunk) => land(nameOf(request, chunk)),
       [Symbol.dispose]: () => {
         signal.removeEventListener("abort", onAbort);
-        for (const name of names) this.#underWay.get(name)?.delete(flight);
+        for (const name of names) land(name);
       },
     };
   }

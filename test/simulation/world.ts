@@ -163,7 +163,9 @@ export class World {
   }
 
   #throwViolation(): void {
-    const { violations } = this.#scene.watch;
+    const { watch } = this.#scene;
+    watch.settle();
+    const { violations } = watch;
     if (violations.length > 0) throw violations[0];
   }
 }
