@@ -61,6 +61,8 @@ const partialBytesMin = 16 * 1024 * 1024;
 export interface Taker {
   readonly holder: string;
   readonly where: string;
+  /** To look at a build is not to use it. */
+  readonly looks?: boolean;
 }
 
 export interface LeaseOptions extends Taker {
@@ -75,6 +77,7 @@ export class HeldLease implements Lease {
   readonly holder: string;
   readonly where: string;
   readonly since: number;
+  readonly looks: boolean;
   readonly #options: LeaseOptions;
   /** Leases on all builds that the indexes of this one refer to. */
   readonly #ancestors = new Map<string, HeldLease>();
@@ -90,6 +93,7 @@ export class HeldLease implements Lease {
     this.holder = options.holder;
     this.where = options.where;
     this.since = options.since;
+    this.looks = options.looks ?? false;
   }
 
   get build(): string {

@@ -26,8 +26,6 @@ export interface OperatorOptions {
   readonly evictor: Evictor;
   readonly acquire: (build: string, taker: Taker, signal: AbortSignal) => Promise<HeldLease>;
   readonly append: (record: JournalRecord) => Promise<void>;
-  /** The same for what may get lost. */
-  readonly note: (record: JournalRecord) => Promise<void>;
 }
 
 /** What people may see of single builds on the shelf, and do to them. */
@@ -69,17 +67,8 @@ export class Operator {
 
   /** Reads again what is kept of a build; what is damaged is given up, and fetched when it is needed next. */
   async verify(build: string, signal: AbortSignal): Promise<VerifyReport> {
-    const entry = this.#entry(build);
-    const { usedAt } = entry;
-    const taker = { holder: "verify", where: callSite() };
-    await using _afterwards = {
-      // To look at it is not to use it.
-      [Symbol.asyncDispose]: async () => {
-        if (entry.leases.size > 0) return;
-        entry.usedAt = usedAt;
-        if (entry.room.recorded) await this.#options.note({ type: "used", build, at: usedAt });
-      },
-    };
+    this.#entry(build);
+    const taker = { holder: "verify", where: callSite(), looks: true };
     await using lease = await this.#options.acquire(build, taker, signal);
     return await verify(lease, signal);
   }

@@ -93,7 +93,6 @@ export class TemplateCache implements AsyncDisposable {
       ...{ entries: this.#entries, evictor: this.#evictor },
       acquire: (build, taker, signal) => this.#acquire(build, taker, signal),
       append: (record) => shelf.journal.append(record),
-      note: (record) => this.#note(record),
     });
     const { chunks, indexes } = options;
     this.#arrivals = new Arrivals({
@@ -247,7 +246,7 @@ export class TemplateCache implements AsyncDisposable {
   async #endLease(entry: Entry, lease: HeldLease): Promise<void> {
     const { leases, room } = entry;
     leases.delete(lease);
-    entry.usedAt = this.#tools.clock.now();
+    if (!lease.looks) entry.usedAt = this.#tools.clock.now();
     this.#leasesChanged.resolve();
     this.#leasesChanged = Promise.withResolvers();
     if (leases.size > 0) return;

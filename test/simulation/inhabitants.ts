@@ -27,6 +27,7 @@ export async function operate(scene: Scene, node: Node, from: SeededRandom): Pro
       () => operator.pin(build),
       () => operator.unpin(build),
       () => operator.verify(build, new AbortController().signal),
+      () => acquireWhileClosing(scene, node, build, random.below(20)),
       async () => {
         node.requests.forget();
         node.cache.clearBackoffs();
@@ -39,6 +40,21 @@ export async function operate(scene: Scene, node: Node, from: SeededRandom): Pro
     }
   }
   for (const { build } of scene.known) await operator.unpin(build).catch(() => {});
+}
+
+/** C16: whoever comes while a build is being evicted waits for that, and then has it afresh. */
+async function acquireWhileClosing(scene: Scene, node: Node, build: string, ms: number): Promise<void> {
+  const patience = new AbortController();
+  using _timer = node.clock.after(10_000, () => patience.abort(new Failure("unavailable", "it takes too long")));
+  const evicting = node.cache.evict(build).catch(() => false);
+  await node.clock.pause(ms);
+  await using lease = await node.cache.acquire(build, "a newcomer", patience.signal);
+  await lease.open("rootfs", patience.signal);
+  await evicting;
+  await node.clock.pause(50);
+  if (node.isDead || !node.isDiskGood || !node.cache.operator.describe(build).recorded) return;
+  if (!node.hasFile(`/shelf/builds/${build}/manifest.json`))
+    scene.watch.violate(`C16: a build that is leased was evicted: ${build}`);
 }
 
 /** Makes builds on this node, as pauses do, keeps them on the shelf, and has them published by and by. */

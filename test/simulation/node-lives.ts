@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { Failure } from "../../src/base/failure.ts";
 import type { SeededRandom } from "../../src/base/testing/seeded-random.ts";
+import type { Publisher } from "../../src/sandbox/publisher.ts";
 import { checkKept } from "./checks.ts";
 import { isWeather, make, operate } from "./inhabitants.ts";
 import { Node } from "./node.ts";
 import { openPublisher } from "./publishing.ts";
+import { checkRecency, type Recency, recencyOf } from "./recency.ts";
 import { read, readPast } from "./reader.ts";
 import { checkRestart } from "./check-restart.ts";
 import type { Scene } from "./scene.ts";
@@ -23,6 +25,8 @@ export class NodeLives {
   #hasDiskFailed = false;
   /** The journal says that all ended in order: what is kept is believed by the next start. */
   #isBelieved = true;
+  /** What the last process knew of its builds. */
+  #recency: Recency | undefined;
   /** The bucket does well by this node, whatever it does to others. */
   #isFine = false;
 
@@ -40,7 +44,7 @@ export class NodeLives {
   async lastLife(): Promise<Node> {
     this.disk.faultRate = 0;
     const node = this.#node(randomOf(this.#scene.seed, `last ${this.#number}`), false);
-    await node.start(() => openPublisher(this.#scene, node, !this.#hasDiskFailed));
+    await node.start(() => this.#recall(node, randomOf(this.#scene.seed, `recall ${this.#number}`)));
     return node;
   }
 
@@ -90,7 +94,7 @@ export class NodeLives {
     const { faultRate } = this.disk;
     if (random.below(4) > 0) this.disk.faultRate = 0;
     try {
-      await node.start(() => openPublisher(scene, node, !this.#hasDiskFailed));
+      await node.start(() => this.#recall(node, random));
     } catch (error) {
       assert.ok(this.disk.faultRate > 0, Failure.from(error));
       this.#note(`did not start: ${String(error)}`);
@@ -108,6 +112,7 @@ export class NodeLives {
     if (random.below(2) === 0) await this.#fineSpell(node, random);
     this.#note("ends in order");
     this.#isBelieved = true;
+    this.#recency = recencyOf(node);
     await node.close();
     return false;
   }
@@ -139,6 +144,19 @@ export class NodeLives {
     }
   }
 
+  /** C20: a sandbox that lives on may read, and need room, before the publisher has taken its leases again. */
+  async #recall(node: Node, random: SeededRandom): Promise<Publisher> {
+    const { library, watch } = this.#scene;
+    if (this.#recency !== undefined && !this.#hasDiskFailed) checkRecency(watch, node, this.#recency);
+    this.#recency = undefined;
+    const model = library.builds[random.below(2 * library.builds.length)];
+    const reading = model && read(node, model, random, "a sandbox that lives on");
+    await reading?.catch((error: unknown) => {
+      if (!node.isDead && !isWeather(error)) watch.violations.push(error);
+    });
+    return await openPublisher(this.#scene, node, !this.#hasDiskFailed);
+  }
+
   #node(random: SeededRandom, lies: boolean): Node {
     const { network, watch, shape, library } = this.#scene;
     this.#isFine = false;
@@ -152,10 +170,12 @@ export class NodeLives {
     const ports = Array.from({ length: shape.nodes }, (_, i) => 1000 + i);
     const outside = { library, weather, contents: this.#scene.contents };
     const place = { name: `node ${this.#number}`, port: 1000 + this.#number, ports, lies };
-    return new Node({ ...place, outside, network, watch, disk: this.disk }, random);
+    const isDiskGood = () => this.disk.faultRate === 0 && !this.#hasDiskFailed;
+    return new Node({ ...place, outside, network, watch, disk: this.disk, isDiskGood }, random);
   }
 
   #die(node: Node, power: boolean): void {
+    if (node.hasStarted) this.#recency = recencyOf(node);
     node.die(power);
     if (power) this.disk.crash();
     this.disk.locked = false;

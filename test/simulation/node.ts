@@ -31,6 +31,7 @@ export interface NodeOptions {
   readonly outside: Outside;
   readonly network: SimulatedNetwork;
   readonly disk: SimulatedDisk;
+  readonly isDiskGood: () => boolean;
   readonly watch: Watch;
 }
 
@@ -67,6 +68,10 @@ export class Node implements Host, Watched {
     return this.#cache;
   }
 
+  get hasStarted(): boolean {
+    return this.#cache !== undefined;
+  }
+
   get publisher(): Publisher {
     if (this.#publisher === undefined) throw new Error("the node has not started");
     return this.#publisher;
@@ -78,6 +83,21 @@ export class Node implements Host, Watched {
 
   get leftOpen(): number {
     return this.disk.openFiles;
+  }
+
+  /** Its disk refuses nothing, and has lost nothing that the journal does not know of. */
+  get isDiskGood(): boolean {
+    return this.#options.isDiskGood();
+  }
+
+  hasFile(name: string): boolean {
+    return this.#options.disk.names.has(name);
+  }
+
+  /** When the cache says that a build was used last; undefined when it is not on the shelf. */
+  usedAt(build: string): number | undefined {
+    const found = this.cache.inspect().builds.find((each) => each.build === build);
+    return found && Date.parse(found.usedAt);
   }
 
   /** Somebody on this node leases the build; or has it, while this process lies dead. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { Failure } from "../../src/base/failure.ts";
 import type { SeededRandom } from "../../src/base/testing/seeded-random.ts";
+import type { BlockDevice } from "../../src/base/block-device.ts";
 import { readWhole } from "../../src/cache/read-whole.ts";
 import type { Lease } from "../../src/cache/lease.ts";
 import { chunkBytes } from "../../src/build/artifact.ts";
@@ -47,7 +48,8 @@ async function use(
   all: boolean,
   signal: AbortSignal,
 ): Promise<void> {
-  await using lease = await node.cache.acquire(model.build, who, signal);
+  await using _lent = await lend(node, model.build, who, signal);
+  const { lease } = _lent;
   if (random.below(4) === 0) await lease.openAll(signal);
   if (all || random.below(4) > 0) await readDisk(node, lease, model, random, signal, all);
   if (model.memfile !== undefined && (all || random.below(3) === 0))
@@ -60,6 +62,21 @@ async function use(
     }
   }
   checkBudget(node);
+}
+
+/** C17: a lease counts as used when it ends. */
+async function lend(node: Node, build: string, who: string, signal: AbortSignal) {
+  const lease = await node.cache.acquire(build, who, signal);
+  return {
+    lease,
+    [Symbol.asyncDispose]: async () => {
+      const before = node.clock.now();
+      await lease[Symbol.asyncDispose]();
+      const used = node.usedAt(build);
+      if (node.isDead || used === undefined || node.cache.holdersOf(build).length > 0) return;
+      assert.ok(used >= before, `C17: ${build} counts as used ${before - used} ms before its lease has ended`);
+    },
+  };
 }
 
 function checkBudget(node: Node): void {
@@ -92,10 +109,46 @@ async function readDisk(
     const into = Buffer.alloc(length);
     const who = `of ${model.build.slice(0, 4)} at ${offset}`;
     if (device.readNow(offset, into)) checkBytes(into, expected, `C11, C13: what is answered at once ${who}`);
+    if (!all && random.below(3) === 0) await giveUpSoon(node, device, offset, into, random, signal);
+    const begun = node.clock.now();
     await device.read(offset, into, signal);
-    checkBytes(into, expected, `C11: what is read ${who}`);
+    checkBytes(into, expected, `C11, C14: what is read ${who}`);
+    if (model.manifest.ancestors.length === 0) checkRelease(node, model.build, { offset, length }, begun);
     checkBudget(node);
   }
+}
+
+/** C4: whoever wants at once what somebody has just given up waits for the flight that dies, and begins another. */
+async function giveUpSoon(
+  node: Node,
+  device: Pick<BlockDevice, "read">,
+  offset: number,
+  into: Buffer,
+  random: SeededRandom,
+  signal: AbortSignal,
+): Promise<void> {
+  const soon = new AbortController();
+  using _timer = node.clock.after(random.below(60), () => soon.abort(new Failure("unavailable", overtime)));
+  await device.read(offset, into, AbortSignal.any([signal, soon.signal])).catch((error: unknown) => {
+    if (!soon.signal.aborted) throw error;
+  });
+  signal.throwIfAborted();
+}
+
+/** C12: whoever waits for a chunk goes on as soon as that lies there, whatever becomes of the rest of its request. */
+function checkRelease(
+  node: Node,
+  build: string,
+  { offset, length }: { readonly offset: number; readonly length: number },
+  begun: number,
+): void {
+  if (!node.isDiskGood) return;
+  const chunk = Math.floor(offset / chunkBytes);
+  if (Math.floor((offset + length - 1) / chunkBytes) !== chunk) return; // each of them goes its own way
+  const landedAt = node.requests.landedAt(build, "rootfs", chunk);
+  const ms = node.clock.now() - landedAt;
+  // What has landed before may have been given up since.
+  assert.ok(landedAt < begun || ms <= 1, `C12: a reader went on ${ms} ms after its chunk had landed`);
 }
 
 function checkBytes(bytes: Buffer, expected: Buffer, what: string): void {

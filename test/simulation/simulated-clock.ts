@@ -50,8 +50,9 @@ export class ProcessClock implements Clock {
     return this.#timers.size;
   }
 
+  /** Of whole milliseconds, as the system's. */
   now(): number {
-    return this.#time.now;
+    return Math.floor(this.#time.now);
   }
 
   monotonic(): number {

@@ -63,6 +63,7 @@ export class RequestWatch {
   readonly #attempts = new Map<string, { asked: number; flights: number }>();
   /** When each was found to be missing. */
   readonly #missing = new Map<string, number>();
+  readonly #landedAt = new Map<string, number>();
   /** How many peers wait for something of a build. */
   readonly #waitingPeers = new Map<string, number>();
   /** Chunks that were asked for. */
@@ -111,6 +112,11 @@ export class RequestWatch {
     }
   }
 
+  /** When a chunk was last taken from the flight that brought it. */
+  landedAt(build: string, artifact: string, chunk: number): number {
+    return this.#landedAt.get(`${build}/${artifact}/${chunk}`) ?? -Infinity;
+  }
+
   /** What the cache asks for; a flight of its asks once. */
   flights(source: ChunkSource): ChunkSource {
     const begin = (request: ChunkRequest, signal: AbortSignal) => this.#begin(request, signal);
@@ -155,7 +161,10 @@ export class RequestWatch {
     }
     return {
       // Whoever wants it from here on finds it kept; or, where there was no room, has to ask for it anew.
-      landed: (chunk) => land(nameOf(request, chunk)),
+      landed: (chunk) => {
+        land(nameOf(request, chunk));
+        this.#landedAt.set(nameOf(request, chunk), clock.now());
+      },
       [Symbol.dispose]: () => {
         signal.removeEventListener("abort", onAbort);
         for (const name of names) land(name);
