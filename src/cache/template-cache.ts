@@ -238,7 +238,8 @@ export class TemplateCache implements AsyncDisposable {
       end: (ended) => this.#endLease(entry, ended),
     });
     leases.add(lease);
-    if (leases.size === 1 && room.recorded) void this.#note({ type: "leased", build: residence.build });
+    const isFirst = !lease.looks && [...leases].filter(({ looks }) => !looks).length === 1;
+    if (isFirst && room.recorded) void this.#note({ type: "leased", build: residence.build });
     return lease;
   }
 

@@ -61,6 +61,20 @@ const fetching: readonly PlantedFault[] = [
     replace: "",
   },
   {
+    seenIn: "none of these: promise C12",
+    fault: "whoever waits for a chunk waits for the rest of its request",
+    file: fetcher,
+    find: "        flight.landings.get(next)?.resolve(landed);",
+    replace: "        void flight.down.then(() => flight.landings.get(next)?.resolve(landed));",
+  },
+  {
+    seenIn: "none of these: promise C16",
+    fault: "whoever comes while a build is being evicted gets what is going",
+    file: "src/cache/template-cache.ts",
+    find: "        await abortable(known.closing, signal);\n        continue;",
+    replace: "        return this.#lend(known, taker);",
+  },
+  {
     seenIn: "rueidis#1014",
     fault: "waiters are told that all is well when the flight has failed",
     file: flights,
@@ -209,6 +223,59 @@ const keeping: readonly PlantedFault[] = [
     file: "src/cache/evictor.ts",
     find: "if (!this.#settled || (",
     replace: "if ((",
+  },
+  {
+    seenIn: "tracecat#3139",
+    fault: "a restart forgets what was used when",
+    file: "src/cache/ledger.ts",
+    find: "    kept.usedAt = record.at;",
+    replace: "    kept.usedAt = 0;",
+  },
+  {
+    seenIn: "none of these: promise C17",
+    fault: "a long lease counts as used when it begins",
+    file: "src/cache/template-cache.ts",
+    find: "    if (!lease.looks) entry.usedAt = this.#tools.clock.now();",
+    replace: "    if (!lease.looks) entry.usedAt = lease.since;",
+  },
+  {
+    seenIn: "e2b-dev/infra#2993",
+    fault: "an upload that fails is forgotten, and its build is gone",
+    file: "src/sandbox/publisher.ts",
+    find: "if (!cancelled.aborted && !this.#over.signal.aborted) this.#putOff(publication, error);",
+    replace: "if (!cancelled.aborted && !this.#over.signal.aborted) this.#waiting.delete(build);",
+  },
+  {
+    seenIn: "e2b-dev/infra, a header before its data",
+    fault: "a manifest is put before what it names",
+    file: "src/build/put-made-build.ts",
+    find: "  for (const { key, file } of objectsOf(directory, manifest))\n",
+    replace:
+      "  const early = await files.read(path.join(directory, madeManifestName));\n" +
+      '  await bucket.put(manifestKey(build), early, { ifNoneMatch: "*" }, signal);\n' +
+      "  for (const { key, file } of objectsOf(directory, manifest))\n",
+  },
+  {
+    seenIn: "e2b-dev/infra#1389, #3447",
+    fault: "a child is published before its parent",
+    file: "src/build/put-made-build.ts",
+    find: "if (await isPublished(bucket, ancestor, signal)) continue;",
+    replace: "if (ancestor !== undefined) continue;",
+  },
+  {
+    seenIn: "e2b-dev/infra, delayed deletion",
+    fault: "what is to be removed counts as free before it is",
+    file: "src/cache/leftovers.ts",
+    find: "    await files.removeBelow(buildDirectory(directory, build));\n    room.adjust(",
+    replace:
+      "    void files.removeBelow(buildDirectory(directory, build)).catch(() => {});\n    room.adjust(",
+  },
+  {
+    seenIn: "stargz-snapshotter#1584",
+    fault: "a restart needs the origin although everything is kept",
+    file: "src/cache/arrivals.ts",
+    find: "      const manifest = await keptManifest(disk, build, folder, digest);",
+    replace: "      const manifest = await keptManifest(disk, build, folder, `${digest}?`);",
   },
   {
     seenIn: "juicefs#4782",

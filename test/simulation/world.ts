@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { peerLimits } from "../../src/peers/peer-limits.ts";
 import { checkBooks, checkEmpty } from "./checks.ts";
 import type { Library } from "./library.ts";
 import type { Node } from "./node.ts";
@@ -98,6 +99,7 @@ export class World {
     for (const node of all) await this.#readAll(node, random);
     await this.#evictAll(all);
     if (gone === undefined) await this.#readTogether(all);
+    else for (const node of all) await this.#readWithout(node);
     await this.#evictAll(all);
     for (const [i, node] of all.entries()) checkEmpty(node, this.#nodes[i]?.disk ?? assert.fail());
     for (const node of all) {
@@ -130,6 +132,18 @@ export class World {
     }
     const { disk } = this.#nodes[Number(node.name.split(" ")[1])] ?? assert.fail();
     checkBooks(node, disk);
+  }
+
+  /** C24: a peer that is gone without a word costs its time once, and not for each build that is started. */
+  async #readWithout(node: Node): Promise<void> {
+    const random = randomOf(this.#scene.seed, "without a peer");
+    let late = 0;
+    for (const model of this.#scene.known) {
+      const begun = this.#time.now;
+      await this.#within(read(node, model, random, "without a peer", true), "reading without a peer");
+      if (this.#time.now - begun >= peerLimits.silenceMsMax) late += 1;
+    }
+    assert.ok(late <= 1, `C24: a peer that is gone has made ${late} readers wait for its silence`);
   }
 
   /** C25: all start one build together, and read each chunk of it from the bucket once. */
