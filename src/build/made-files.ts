@@ -1,8 +1,8 @@
 import { readdir, readFile, rm, stat } from "node:fs/promises";
 
 /**
- * The files of builds that were made on this node, as their publication sees them. They are a dependency, so that tests
- * can make them fail, and end a process between any two of them.
+ * The files of builds that were made on this node, as their publication sees them. They are a dependency, so that
+ * tests can make them fail, and end a process between any two of them.
  */
 export interface MadeFiles {
   /** Names of what lies in a directory. */

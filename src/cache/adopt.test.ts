@@ -185,4 +185,53 @@ describe("an adopted build", () => {
       assert.deepEqual(await readdir(path.join(world.directory, "builds")), [parent.build]);
       await rm(made.directory, { recursive: true });
     }));
+
+  it("C18: reserves all that it takes, its manifest included", () =>
+    CacheWorld.run(async (world) => {
+      const parent = await world.publish();
+      await using cache = await world.open();
+      await using lease = await cache.acquire(parent.build, "test", never);
+      const made = await childOf(lease, { rootfs: disk, memfile: memory });
+      const { kept } = cache.inspect().bytes;
+      let reserved = 0;
+      world.disk.plan = ({ operation }) => {
+        if (operation === "link") reserved = Math.max(reserved, cache.inspect().bytes.reserved);
+        return undefined;
+      };
+      await using _adopted = await cache.adopt(made, "publisher", never);
+      assert.equal(cache.inspect().bytes.kept - kept, reserved);
+      await rm(made.directory, { recursive: true });
+    }));
+
+  it("C18: that failed on a disk which removes nothing counts, and goes when somebody asks for it", () =>
+    CacheWorld.run(async (world) => {
+      const parent = await world.publish();
+      await using cache = await world.open();
+      await using lease = await cache.acquire(parent.build, "test", never);
+      const made = await childOf(lease, { rootfs: disk, memfile: memory });
+      const { build } = made.manifest;
+      const { kept } = cache.inspect().bytes;
+      world.disk.plan = ({ operation, file }) =>
+        (operation === "write" && file.includes("journal")) ||
+        (operation === "remove" && file.endsWith(build))
+          ? "EIO"
+          : undefined;
+      await assert.rejects(cache.adopt(made, "publisher", never));
+      assert.ok(cache.inspect().bytes.kept > kept, "it lies there");
+      world.disk.plan = () => undefined;
+      await putMadeBuild({ bucket: world.bucket, made, clock: world.clock }, never);
+      {
+        await using again = await cache.acquire(build, "test", never);
+        await again.open("rootfs", never);
+        const expected = withBlocks(parent.rootfs, disk);
+        assert.ok((await contentOf(again.image("rootfs"))).equals(expected));
+      }
+      assert.equal(await cache.evict(build), true);
+      const { bytes, builds } = cache.inspect();
+      assert.equal(
+        bytes.kept,
+        builds.reduce((sum, each) => sum + each.bytes, 0),
+      );
+      await rm(made.directory, { recursive: true });
+    }));
 });

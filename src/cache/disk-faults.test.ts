@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { describe, it } from "node:test";
 import { Failure } from "../base/failure.ts";
 import { eventually, settled } from "../base/testing/virtual-clock.ts";
@@ -188,5 +189,38 @@ describe("a slow disk", () => {
       await eventually(() => cache.inspect().flights === 0);
       assert.equal(renames.length, 1);
       assert.equal(cache.inspect().bytes.kept, cache.inspect().builds[0]?.bytes, "counted once");
+    }));
+
+  it("C10: that still removes what could not be read removes nothing that came after it", () =>
+    CacheWorld.run(async (world) => {
+      const { build, snapfile } = await world.publish();
+      {
+        await using cache = await world.open();
+        await using lease = await cache.acquire(build, "A", never);
+        await lease.open("snapfile", never);
+      }
+      await using cache = await world.open();
+      await using lease = await cache.acquire(build, "A", never);
+      const hanging = Promise.withResolvers<void>();
+      let isRemoving = false;
+      world.disk.plan = ({ operation, file }) => {
+        if (!file.endsWith("/snapfile")) return undefined;
+        if (operation === "read") return "EIO";
+        if (operation !== "remove") return undefined;
+        isRemoving = true;
+        return { until: hanging.promise };
+      };
+      const leaving = new AbortController();
+      const first = lease.open("snapfile", leaving.signal);
+      first.catch(() => {});
+      await eventually(() => isRemoving);
+      leaving.abort();
+      world.disk.plan = () => undefined;
+      const newcomer = lease.file("snapfile", never);
+      await world.clock.advance(100);
+      hanging.resolve();
+      const file = await newcomer;
+      await eventually(() => cache.inspect().flights === 0);
+      assert.deepEqual(await readFile(file), snapfile);
     }));
 });

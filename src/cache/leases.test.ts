@@ -197,6 +197,57 @@ describe("leases and room", () => {
       );
     }));
 
+  it("C18: a memfile that waits for another's room fails exhausted, naming the bytes, when its time is over", () =>
+    CacheWorld.run(async (world) => {
+      const [one, other] = [await world.publish({ chunks: 3 }), await world.publish({ chunks: 3 })];
+      const large = await world.open();
+      await (await large.acquire(one.build, "A", never)).memfile(never);
+      const { kept } = large.inspect().bytes;
+      const closed = large.close();
+      await world.clock.advance(5_000);
+      await closed;
+      await using cache = await world.open({ bytesMax: kept + 40_000 });
+      await using _held = await cache.acquire(one.build, "A", never);
+      await using lease = await cache.acquire(other.build, "B", never);
+      const patience = new AbortController();
+      const waiting = lease.memfile(patience.signal);
+      waiting.catch(() => {});
+      await eventually(() => cache.inspect().builds[1]?.artifacts["memfile"] === "open");
+      for (let turn = 0; turn < 20; turn++) await settled();
+      patience.abort(new Failure("unavailable", "it took too long"));
+      await assert.rejects(
+        waiting,
+        (error) => Failure.is(error, "exhausted") && /needs \d{6,} bytes/.test(error.message),
+      );
+    }));
+
+  it("C17: a build that is looked at is not used by that; whoever uses it meanwhile uses it", () =>
+    CacheWorld.run(async (world) => {
+      const { build } = await world.publish({ memory: false });
+      await using cache = await world.open();
+      const usedAt = () => Date.parse(cache.inspect().builds[0]?.usedAt ?? "");
+      await using first = await cache.acquire(build, "A", never);
+      await first.open("rootfs", never);
+      await first.image("rootfs").read(0, Buffer.alloc(10), never);
+      await first[Symbol.asyncDispose]();
+      const before = usedAt();
+      await world.clock.advance(1_000);
+      await cache.operator.verify(build, never);
+      assert.equal(usedAt(), before);
+      const hanging = Promise.withResolvers<void>();
+      world.disk.plan = ({ operation, file }) =>
+        operation === "read" && file.endsWith("rootfs.data") ? { until: hanging.promise } : undefined;
+      const verifying = cache.operator.verify(build, never);
+      await eventually(() => cache.inspect().leases.length > 0);
+      const second = await cache.acquire(build, "B", never);
+      await world.clock.advance(1_000);
+      await second[Symbol.asyncDispose]();
+      await world.clock.advance(1_000);
+      hanging.resolve();
+      await verifying;
+      assert.equal(usedAt(), before + 2_000);
+    }));
+
   it("C19: after the last lease and the eviction no file, directory or descriptor of the build remains", () =>
     CacheWorld.run(async (world) => {
       const published = await world.publish();

@@ -17,7 +17,8 @@ export async function removeUnexplained(disk: Disk, shelf: string, ledger: Ledge
     }
   };
   await sweep("builds", (name) => ledger.builds.has(name));
-  for (const [build, kept] of ledger.builds) await sweep(`builds/${build}`, (name) => isExplained(name, kept));
+  for (const [build, kept] of ledger.builds)
+    await sweep(`builds/${build}`, (name) => isExplained(name, kept));
   await sweep("blobs", (name) => ledger.blobs.has(name));
   return removed;
 }

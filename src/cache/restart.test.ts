@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { appendFile, chmod, copyFile, mkdir, open, readFile, stat, writeFile } from "node:fs/promises";
+import { appendFile, chmod, copyFile, mkdir, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { Failure } from "../base/failure.ts";
@@ -40,6 +40,47 @@ describe("a restart", () => {
       assert.ok((await readRootfs(cache, build, 4096)).equals(rootfs.subarray(0, 4096)));
       assert.deepEqual(world.requests, [], "nothing was asked of the bucket");
       assert.ok((await readRootfs(cache, build, rootfs.length)).equals(rootfs));
+    }));
+
+  it("C21: believes nothing in a file that has gone, however well the former run has ended", () =>
+    CacheWorld.run(async (world) => {
+      const { build, rootfs } = await world.publish({ memory: false });
+      const read = async () => {
+        await using cache = await world.open();
+        await using lease = await cache.acquire(build, "A", never);
+        await lease.open("rootfs", never);
+        const whole = Buffer.alloc(rootfs.length);
+        await lease.image("rootfs").read(0, whole, never);
+        assert.ok(whole.equals(rootfs));
+      };
+      await read();
+      await rm(path.join(world.directory, "builds", build, "rootfs.data"));
+      await read();
+    }));
+
+  it("C21: keeps nothing in a file whose name may be lost: it is asked for again until the disk has synced it", () =>
+    CacheWorld.run(async (world) => {
+      const { build } = await world.publish({ chunks: 1, memory: false });
+      await using cache = await world.open();
+      await using lease = await cache.acquire(build, "A", never);
+      const steps: string[] = [];
+      let refused = 0;
+      world.disk.plan = ({ operation, file }) => {
+        if (
+          operation === "syncDirectory" &&
+          file.endsWith(build) &&
+          steps.includes("open") &&
+          refused++ === 0
+        )
+          return "EIO";
+        if (file.endsWith("rootfs.data") || (operation === "syncDirectory" && file.endsWith(build)))
+          steps.push(operation);
+        return undefined;
+      };
+      await lease.open("rootfs", never);
+      for (let i = 0; i < 2; i++) await lease.image("rootfs").read(0, Buffer.alloc(10), never);
+      assert.ok(refused > 1, "the disk was asked again");
+      assert.ok(steps.indexOf("syncDirectory", steps.indexOf("open")) < steps.indexOf("resize"));
     }));
 
   it("C21: removes what the journal does not explain, and believes no record behind a damaged one", () =>

@@ -76,7 +76,7 @@ export class Room {
   }
 
   /**
-   * Reserves at once or after evicting; undefined when there is no room: the caller passes its bytes through. Room that
+   * Reserves at once or after evicting; undefined when there is no room: the caller passes its bytes through. What
    * comes after `signal` has aborted is given back: nobody who leaves may hold up an eviction that waits for him.
    */
   tryReserve(bytes: number, signal: AbortSignal): Promise<Reservation | undefined> {

@@ -67,7 +67,8 @@ export class WholeFiles {
   async have(file: WholeFile, signal: AbortSignal): Promise<void> {
     if (this.#verified.has(file.path)) return;
     const fly = async (flightSignal: AbortSignal) => {
-      if (!(await this.#isThere(file, flightSignal))) await this.#fetch(file, (s) => this.#bring(file, s), flightSignal);
+      if (!(await this.#isThere(file, flightSignal)))
+        await this.#fetch(file, (s) => this.#bring(file, s), flightSignal);
       return undefined;
     };
     const join = () => this.#flights.join(file.path, fly, signal);

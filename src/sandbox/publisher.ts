@@ -186,10 +186,7 @@ export class Publisher implements AsyncDisposable {
     const { pauseMs } = publication;
     publication.notBefore = clock.monotonic() + pauseMs;
     publication.pauseMs = Math.min(2 * pauseMs, pauseMsMax);
-    logger.warn(
-      { build: publication.build, error, pauseMs },
-      "a build could not be published yet",
-    );
+    logger.warn({ build: publication.build, error, pauseMs }, "a build could not be published yet");
   }
 
   async #giveUp({ directory, lease }: Publication): Promise<void> {

@@ -31,6 +31,7 @@ function take(): number {
 }
 
 function report(each: Report): void {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin
   parentPort?.postMessage(each);
 }
 

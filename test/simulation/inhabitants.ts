@@ -45,7 +45,9 @@ export async function operate(scene: Scene, node: Node, from: SeededRandom): Pro
 /** C16: whoever comes while a build is being evicted waits for that, and then has it afresh. */
 async function acquireWhileClosing(scene: Scene, node: Node, build: string, ms: number): Promise<void> {
   const patience = new AbortController();
-  using _timer = node.clock.after(10_000, () => patience.abort(new Failure("unavailable", "it takes too long")));
+  using _timer = node.clock.after(10_000, () =>
+    patience.abort(new Failure("unavailable", "it takes too long")),
+  );
   const evicting = node.cache.evict(build).catch(() => false);
   await node.clock.pause(ms);
   await using lease = await node.cache.acquire(build, "a newcomer", patience.signal);

@@ -57,7 +57,12 @@ export async function makeLibrary(): Promise<Library> {
   const random = new SeededRandom(42);
   const base = await publishRandomBuild(bucket, random, { chunks: 4 });
   const plain = await publishRandomBuild(bucket, random, { chunks: 5, memory: false });
-  const child = await makeDiskChild(bucket, base, { 2: 1, 3: 1, [blocksPerChunk]: 0, [3 * blocksPerChunk]: 2 }, random);
+  const child = await makeDiskChild(
+    bucket,
+    base,
+    { 2: 1, 3: 1, [blocksPerChunk]: 0, [3 * blocksPerChunk]: 2 },
+    random,
+  );
   const builds: ModelBuild[] = [base, plain, child];
   const objects = await objectsBelow(bucket, "");
   const children = await makeChildren(bucket, base, plain);
@@ -80,11 +85,20 @@ async function makeChildren(
   const random = new SeededRandom(43);
   const memfile = random.bytes(chunkBytes + 3 * blockBytes);
   const rootfs = { 1: 7, [blocksPerChunk + 1]: 9, [blocksPerChunk + 2]: 0 };
-  const made = await makeChild({ rootfs: await parentOf(bucket, base) }, { rootfs, memfile }, randomBuildId(random));
+  const made = await makeChild(
+    { rootfs: await parentOf(bucket, base) },
+    { rootfs, memfile },
+    randomBuildId(random),
+  );
   const first = await asModel(bucket, made, withBlocks(base.rootfs, rootfs), memfile);
   return [
     first,
-    await makeDiskChild(bucket, plain, { 0: 5, [blocksPerChunk * 2]: 6, [blocksPerChunk * 2 + 1]: 6 }, random),
+    await makeDiskChild(
+      bucket,
+      plain,
+      { 0: 5, [blocksPerChunk * 2]: 6, [blocksPerChunk * 2 + 1]: 6 },
+      random,
+    ),
     await makeDiskChild(bucket, first, { 1: 8, 2: 8 }, random),
   ];
 }

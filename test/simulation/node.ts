@@ -60,7 +60,13 @@ export class Node implements Host, Watched {
     this.requests = new RequestWatch(watch, this);
     const { contents, weather } = options.outside;
     const bucketRandom = new SeededRandom(random.below(2 ** 31));
-    this.bucket = new SimulatedBucket({ contents, weather, clock: this.clock, disk: this.disk, random: bucketRandom });
+    this.bucket = new SimulatedBucket({
+      contents,
+      weather,
+      clock: this.clock,
+      disk: this.disk,
+      random: bucketRandom,
+    });
   }
 
   get cache(): TemplateCache {

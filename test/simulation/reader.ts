@@ -74,7 +74,10 @@ async function lend(node: Node, build: string, who: string, signal: AbortSignal)
       await lease[Symbol.asyncDispose]();
       const used = node.usedAt(build);
       if (node.isDead || used === undefined || node.cache.holdersOf(build).length > 0) return;
-      assert.ok(used >= before, `C17: ${build} counts as used ${before - used} ms before its lease has ended`);
+      assert.ok(
+        used >= before,
+        `C17: ${build} counts as used ${before - used} ms before its lease has ended`,
+      );
     },
   };
 }

@@ -22,7 +22,9 @@ export function checkRecency(watch: Watch, node: Node, before: Recency): void {
     if (used === undefined) continue;
     const was = Date.parse(usedAt);
     if (leases === 0 && was < before.at - settledMs && used !== was)
-      watch.violate(`C17: ${build} was used ${before.at - was} ms before the end, and now ${before.at - used} ms`);
+      watch.violate(
+        `C17: ${build} was used ${before.at - was} ms before the end, and now ${before.at - used} ms`,
+      );
     if (leases > 0 && was < before.at - settledMs && used < was)
       watch.violate(`C17: ${build} was in use at the end, and counts as used ${before.at - used} ms before`);
   }

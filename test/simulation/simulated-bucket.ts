@@ -15,7 +15,7 @@ export interface SimulatedBucketOptions {
   readonly random: SeededRandom;
 }
 
-/** The bucket as a process that publishes sees it: it stalls, refuses, and loses answers; the process may end within. */
+/** The bucket as a process that publishes sees it: it stalls, refuses, and loses answers; all may end within. */
 export class SimulatedBucket implements Bucket {
   readonly name = "simulated:";
   /** It takes nothing from this process. */

@@ -60,8 +60,7 @@ class Content {
 
   #zero(page: number, from: number, to: number): void {
     if (from === 0 && (to === pageBytes || page * pageBytes + to >= this.bytes)) this.pages.delete(page);
-    else if (this.pages.has(page))
-      this.pages.set(page, this.#changed(page, Buffer.alloc(to - from), from));
+    else if (this.pages.has(page)) this.pages.set(page, this.#changed(page, Buffer.alloc(to - from), from));
   }
 
   #each(offset: number, length: number, visit: (page: number, from: number, to: number) => void): void {

@@ -123,7 +123,10 @@ export class World {
   async #readAll(node: Node, random: ReturnType<typeof randomOf>): Promise<void> {
     // What an operator wanted to stay when the process died stays: and takes the room of what must be whole.
     for (const { build } of this.#scene.known)
-      await this.#within(node.cache.operator.unpin(build).catch(() => {}), "unpinning");
+      await this.#within(
+        node.cache.operator.unpin(build).catch(() => {}),
+        "unpinning",
+      );
     for (const model of this.#scene.known) {
       const begun = this.#time.now;
       await this.#within(read(node, model, random, "the last reader", true), "the last reader");

@@ -82,7 +82,10 @@ export class FaultyDisk implements Disk {
       punch: (offset, length) => this.#stepNow("punch", name, () => file.punch(offset, length)),
       dataRanges: (bytes) => file.dataRanges(bytes),
       // The descriptor is gone even when the system says that it could not be closed.
-      close: () => this.#step("close", name, () => Promise.resolve()).finally(() => file.close()),
+      close: async () => {
+        await file.close();
+        await this.#step("close", name, () => Promise.resolve());
+      },
     };
   }
 
