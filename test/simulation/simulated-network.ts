@@ -78,7 +78,13 @@ export class SimulatedNetwork {
         return Object.assign(agent, { createConnection: connect });
       },
       request: (options) => http.request(options),
-      server: (_secret, settings, take) => this.#serverOf(host, http.createServer(settings, take)),
+      server: (_secret, settings, take) => {
+        const server = http.createServer(settings, (request, response) => {
+          response.sendDate = false; // the real one: a bit of it that is flipped would be another one each time
+          take(request, response);
+        });
+        return this.#serverOf(host, server);
+      },
     };
   }
 
