@@ -121,8 +121,8 @@ export class NodeLives {
   async #fineSpell(node: Node, random: SeededRandom): Promise<void> {
     const { library, watch } = this.#scene;
     this.#isFine = true;
-    // What was said to be missing may be told for 5 s.
-    await node.clock.pause(6_000);
+    // What was said to be missing may be told for 5 s; a request that stalls since before is given up after 10 s.
+    await node.clock.pause(11_000);
     const models = library.builds.filter(() => random.below(2) === 0);
     for (const model of models) {
       try {
