@@ -13,7 +13,7 @@ describe("a manifest", () => {
   const entry = { bytes: 7, digest: "ab".repeat(32) };
   const image = { bytes: chunkBytes, storageBytes: chunkBytes, packBytes: 9, index: entry };
   const manifest: Manifest = {
-    formatVersion: 1,
+    formatVersion: 2,
     build,
     createdAt: "2026-11-25T08:00:00.000Z",
     ancestors: [{ build: randomBuildId(random), artifact: "rootfs", index: entry }],
@@ -21,6 +21,7 @@ describe("a manifest", () => {
     memfile: image,
     snapfile: entry,
     metafile: entry,
+    firstpages: entry,
     shape: {
       vmm: "qemu",
       vmmVersion: "8.2.2",
@@ -37,7 +38,7 @@ describe("a manifest", () => {
 
   it("reads as it was written", () => {
     assert.deepEqual(parseManifest(bytes, build), manifest);
-    assert.deepEqual(artifactsOf(manifest), ["rootfs", "memfile", "snapfile", "metafile"]);
+    assert.deepEqual(artifactsOf(manifest), ["rootfs", "memfile", "snapfile", "metafile", "firstpages"]);
     assert.deepEqual(encodeManifest(parseManifest(bytes, build)), bytes);
   });
 

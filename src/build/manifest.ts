@@ -5,10 +5,10 @@ import { indexLimits } from "./index-rules.ts";
 import { seal, unseal } from "./sealed-json.ts";
 
 /** Version of the manifest's format. A newer one is refused: docs/formats.md. */
-export const manifestVersion = 1;
+export const manifestVersion = 2;
 /** Largest manifest that is read, in bytes. */
 export const manifestBytesMax = 256 * 1024;
-/** Largest small file of a build: snapfile or metafile, in bytes. They are fetched whole. */
+/** Largest small file of a build, in bytes. They are fetched whole. */
 const fileBytesMax = 2 ** 30;
 const { deviceBytesMax, indexBytesMax, buildsMax } = indexLimits;
 
@@ -50,7 +50,7 @@ const ancestor = z.strictObject({ build: buildId, artifact: z.enum(imageArtifact
 const input = z.strictObject({ name: inputName, digest, bytes: size });
 
 const manifest = z.strictObject({
-  formatVersion: z.literal(manifestVersion),
+  formatVersion: z.literal([1, manifestVersion]),
   build: buildId,
   createdAt: z.iso.datetime(),
   /** Every other build that an index of this one refers to. */
@@ -62,6 +62,8 @@ const manifest = z.strictObject({
   memfile: imageEntry.optional(),
   snapfile: fileEntry.optional(),
   metafile: fileEntry,
+  /** Of version 2 on: what a machine reads first of the memory. */
+  firstpages: fileEntry.optional(),
   shape: machineShape.optional(),
   inputs: z
     .array(input)

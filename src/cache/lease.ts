@@ -1,6 +1,13 @@
 import { Failure } from "../base/failure.ts";
 import type { LendableDevice } from "../base/shared-image.ts";
-import { type Artifact, type FileArtifact, type ImageArtifact, imageArtifacts } from "../build/artifact.ts";
+import {
+  type Artifact,
+  type FileArtifact,
+  fileArtifacts,
+  type ImageArtifact,
+  imageArtifacts,
+  isFileArtifact,
+} from "../build/artifact.ts";
 import type { ArtifactIndex } from "../build/artifact-index.ts";
 import { artifactsOf, type InputName, type Manifest } from "../build/manifest.ts";
 import { missingBytes } from "./fetch-whole.ts";
@@ -122,7 +129,7 @@ export class HeldLease implements Lease {
 
   async open(artifact: Artifact, signal: AbortSignal): Promise<void> {
     this.#checkHeld();
-    if (artifact === "snapfile" || artifact === "metafile") await this.residence.openFile(artifact, signal);
+    if (isFileArtifact(artifact)) await this.residence.openFile(artifact, signal);
     else await this.#openImage(artifact, signal);
   }
 
@@ -287,7 +294,7 @@ export class HeldLease implements Lease {
 
 /** For reports. */
 export function artifactStates(residence: Residence): Record<Artifact, string> {
-  const states = [...imageArtifacts, "snapfile", "metafile"] as const;
+  const states = [...imageArtifacts, ...fileArtifacts];
   return Object.fromEntries(states.map((artifact) => [artifact, residence.stateOf(artifact)])) as Record<
     Artifact,
     string

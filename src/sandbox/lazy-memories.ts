@@ -8,7 +8,7 @@ import { randomId } from "../base/random-id.ts";
 import { ChunkTable } from "../memory/chunk-table.ts";
 import { MemoryServer } from "../memory/memory-server.ts";
 import type { ReadOrders } from "../build/read-orders.ts";
-import type { BuildSource } from "./build-source.ts";
+import type { BuildLease, BuildSource } from "./build-source.ts";
 import type { LentMemory } from "./lent-memory.ts";
 import { type ServerFrom, SharedMemory } from "./shared-memory.ts";
 
@@ -100,8 +100,10 @@ export class LazyMemories {
       const index = lease.index("memfile");
       const table = ChunkTable.of(index);
       const place = { directory: this.#directoryOf(name), build: index.build, source };
+      const firstPages = await this.#firstPages(lease, signal);
+      const what = { ...place, table, firstPages, clock, stalledMs, withheldMsMax };
       try {
-        return await MemoryServer.start({ ...place, table, clock, stalledMs, withheldMsMax }, events, signal);
+        return await MemoryServer.start(what, events, signal);
       } catch (error) {
         signal.throwIfAborted();
         this.#notBeforeMs = clock.monotonic() + respiteMs;
@@ -110,6 +112,19 @@ export class LazyMemories {
         throw error;
       }
     };
+  }
+
+  /** They are a help and nothing else: without them the memory comes all the same. */
+  async #firstPages(lease: BuildLease, signal: AbortSignal) {
+    const { firstpages, build } = lease.manifest;
+    if (firstpages === undefined) return undefined;
+    try {
+      return { path: await lease.file("firstpages", signal), digest: firstpages.digest };
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#options.logger.warn({ build, error }, "a memory is served without its first pages");
+      return undefined;
+    }
   }
 
   #find(name: string): ServerFrom {
