@@ -1,15 +1,11 @@
 /** Artifacts that are devices: indexed, cut into chunks, read by range. */
-export const imageArtifacts = ["rootfs", "memfile"] as const;
+export const imageArtifacts = ["rootfs", "memfile", "firstpages"] as const;
 /** Artifacts that are small files: fetched whole. */
-export const fileArtifacts = ["snapfile", "metafile", "firstpages"] as const;
+export const fileArtifacts = ["snapfile", "metafile"] as const;
 
 export type ImageArtifact = (typeof imageArtifacts)[number];
 export type FileArtifact = (typeof fileArtifacts)[number];
 export type Artifact = ImageArtifact | FileArtifact;
-
-export function isFileArtifact(artifact: Artifact): artifact is FileArtifact {
-  return (fileArtifacts as readonly Artifact[]).includes(artifact);
-}
 
 /** The unit of verifying and keeping, in bytes. Why this size: docs/formats.md. */
 export const chunkBytes = 256 * 1024;

@@ -20,8 +20,6 @@ export interface BuildParts {
   /** A path. */
   readonly snapfile?: string;
   readonly metafile: Buffer;
-  /** What a machine reads first of the memory. */
-  readonly firstPages?: Buffer | undefined;
   readonly shape?: MachineShape;
   /** In the bucket before the build is published. */
   readonly inputs: readonly BuildInput[];
@@ -53,7 +51,7 @@ export function dataPath(directory: string, artifact: ImageArtifact): string {
  * this resolves. Nothing is published.
  */
 export async function makeBuild(options: MakeBuildOptions, signal: AbortSignal): Promise<MadeBuild> {
-  const { build, createdAt, directory, images, snapfile, metafile, firstPages, shape, inputs } = options;
+  const { build, createdAt, directory, images, snapfile, metafile, shape, inputs } = options;
   const there = imageArtifacts.filter((artifact) => images[artifact] !== undefined);
   const [layers] = await together(
     [
@@ -64,8 +62,6 @@ export async function makeBuild(options: MakeBuildOptions, signal: AbortSignal):
     signal,
   );
   await writeFile(path.join(directory, "metafile"), metafile, { mode: 0o600 });
-  if (firstPages !== undefined)
-    await writeFile(path.join(directory, "firstpages"), firstPages, { mode: 0o600 });
   const state = snapfile === undefined ? undefined : await readFile(snapfile);
   const manifest: Manifest = {
     ...{ formatVersion: manifestVersion, build, createdAt },
@@ -73,7 +69,6 @@ export async function makeBuild(options: MakeBuildOptions, signal: AbortSignal):
     ...Object.fromEntries(layers.map(({ entry, index }) => [index.artifact, entry])),
     ...(state === undefined ? {} : { snapfile: entryOf(state) }),
     metafile: entryOf(metafile),
-    ...(firstPages === undefined ? {} : { firstpages: entryOf(firstPages) }),
     ...(shape === undefined ? {} : { shape }),
     inputs: [...inputs],
   };

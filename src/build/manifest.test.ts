@@ -19,9 +19,9 @@ describe("a manifest", () => {
     ancestors: [{ build: randomBuildId(random), artifact: "rootfs", index: entry }],
     rootfs: image,
     memfile: image,
+    firstpages: image,
     snapfile: entry,
     metafile: entry,
-    firstpages: entry,
     shape: {
       vmm: "qemu",
       vmmVersion: "8.2.2",
@@ -38,7 +38,7 @@ describe("a manifest", () => {
 
   it("reads as it was written", () => {
     assert.deepEqual(parseManifest(bytes, build), manifest);
-    assert.deepEqual(artifactsOf(manifest), ["rootfs", "memfile", "snapfile", "metafile", "firstpages"]);
+    assert.deepEqual(artifactsOf(manifest), ["rootfs", "memfile", "firstpages", "snapfile", "metafile"]);
     assert.deepEqual(encodeManifest(parseManifest(bytes, build)), bytes);
   });
 
@@ -85,8 +85,8 @@ describe("a manifest", () => {
 
   it("of a newer version is refused by its number", () => {
     assert.throws(
-      () => parseManifest(seal({ formatVersion: 2, anything: true }), build),
-      (error) => Failure.is(error, "invalid") && error.message.includes("version 2"),
+      () => parseManifest(seal({ formatVersion: 3, anything: true }), build),
+      (error) => Failure.is(error, "invalid") && error.message.includes("version 3"),
     );
   });
 

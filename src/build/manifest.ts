@@ -8,7 +8,7 @@ import { seal, unseal } from "./sealed-json.ts";
 export const manifestVersion = 2;
 /** Largest manifest that is read, in bytes. */
 export const manifestBytesMax = 256 * 1024;
-/** Largest small file of a build, in bytes. They are fetched whole. */
+/** Largest small file of a build: snapfile or metafile, in bytes. They are fetched whole. */
 const fileBytesMax = 2 ** 30;
 const { deviceBytesMax, indexBytesMax, buildsMax } = indexLimits;
 
@@ -60,10 +60,10 @@ const manifest = z.strictObject({
     .refine((all) => areUnlike(all.map((one) => `${one.build} ${one.artifact}`)), "names one twice"),
   rootfs: imageEntry.optional(),
   memfile: imageEntry.optional(),
+  /** Since version 2: what machines read first of the memory. */
+  firstpages: imageEntry.optional(),
   snapfile: fileEntry.optional(),
   metafile: fileEntry,
-  /** Of version 2 on: what a machine reads first of the memory. */
-  firstpages: fileEntry.optional(),
   shape: machineShape.optional(),
   inputs: z
     .array(input)

@@ -60,8 +60,8 @@ export async function adopt(
 
 /** Bytes of what is fetched whole of a build. */
 function fileBytes({ manifest }: MadeBuild): number {
-  const { metafile, snapfile, firstpages, rootfs, memfile } = manifest;
-  const entries = [metafile, snapfile, firstpages, rootfs?.index, memfile?.index];
+  const { metafile, snapfile, rootfs, memfile } = manifest;
+  const entries = [metafile, snapfile, rootfs?.index, memfile?.index];
   return entries.reduce((sum, entry) => sum + (entry?.bytes ?? 0), 0);
 }
 
@@ -76,9 +76,10 @@ async function bringFiles(
     images.push(await adoptIndex(disk, { from, to: directory }, artifact, manifest.build));
     await disk.link(dataPath(from, artifact), dataPath(directory, artifact));
   }
-  const files = fileArtifacts.filter((artifact) => manifest[artifact] !== undefined);
-  for (const name of [...files, madeManifestName])
+  for (const name of [...fileArtifacts, madeManifestName]) {
+    if (name === "snapfile" && manifest.snapfile === undefined) continue;
     await disk.link(path.join(from, name), path.join(directory, name));
+  }
   if (images.some(isMappable)) await disk.protect(dataPath(directory, "memfile"));
   await disk.syncDirectory(directory);
   await disk.syncDirectory(path.dirname(directory));

@@ -1,12 +1,6 @@
 import path from "node:path";
 import { Failure } from "../base/failure.ts";
-import {
-  type Artifact,
-  type FileArtifact,
-  type ImageArtifact,
-  imageArtifacts,
-  isFileArtifact,
-} from "../build/artifact.ts";
+import { type Artifact, type FileArtifact, type ImageArtifact, imageArtifacts } from "../build/artifact.ts";
 import { ArtifactIndex } from "../build/artifact-index.ts";
 import type { ChunkSource } from "../build/chunk-source.ts";
 import type { IndexBook } from "../build/index-book.ts";
@@ -122,7 +116,7 @@ export class Residence {
 
   stateOf(artifact: Artifact): ArtifactState {
     if (this.manifest[artifact] === undefined) return "absent";
-    if (isFileArtifact(artifact))
+    if (artifact === "snapfile" || artifact === "metafile")
       return this.#openFiles.has(artifact) ? "open" : "closed";
     const open = this.#images.get(artifact);
     if (open === undefined) return this.#opening.has(artifact) ? "opening" : "closed";

@@ -31,15 +31,30 @@ describe("first pages", () => {
     assert.deepEqual(decodeFirstPages(encodeFirstPages([]), memoryBytes), []);
   });
 
+  it("are read as version 1 has them: a stored sample, never edited", () => {
+    const sample = Buffer.alloc(3 * page, "larder ");
+    sample.fill(0, 0, page);
+    sample.write("4c41524445524650010000000200000003000000010000000900000001", "hex");
+    const read = decodeFirstPages(sample, memoryBytes);
+    assert.deepEqual(
+      read.map(({ bytes, offset }) => [offset / page, bytes.length]),
+      [
+        [3, page],
+        [9, page],
+      ],
+    );
+    assert.ok(encodeFirstPages(read).equals(sample));
+  });
+
   it("are refused when they are cut off, of a newer version, or not of this memory", () => {
     const file = encodeFirstPages(runs);
-    for (const length of [0, 12, 20, file.length - 1])
+    for (const length of [0, 12, 20, page, file.length - 1])
       assert.throws(() => decodeFirstPages(file.subarray(0, length), memoryBytes), { code: "corrupt" });
     assert.throws(() => decodeFirstPages(file, 15 * page), { code: "corrupt" });
     const newer = Buffer.from(file);
     newer.writeUInt8(2, 8);
     assert.throws(() => decodeFirstPages(newer, memoryBytes), /version 2.*reads up to 1/);
-    const backwards = encodeFirstPages([...runs].reverse());
+    const backwards = encodeFirstPages(runs.toReversed());
     assert.throws(() => decodeFirstPages(backwards, memoryBytes), { code: "corrupt" });
   });
 

@@ -1,4 +1,3 @@
-import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { Failure } from "../base/failure.ts";
 
 /** Pages of the memory that follow each other, and what they hold. */
@@ -16,8 +15,6 @@ const runBytes = 8;
 export const pageBytes = 4096;
 /** More pages are not first ones: 64 MiB. */
 export const firstPagesMax = 16_384;
-/** A few per cent smaller than the library's own choice, for a template that is packed once and fetched often. */
-const compressionLevel = 6;
 
 /** Of pages, each named by its number, those that follow each other: first and count, in order. */
 export function runsOf(pages: Iterable<number>): { readonly page: number; readonly pages: number }[] {
@@ -30,9 +27,9 @@ export function runsOf(pages: Iterable<number>): { readonly page: number; readon
   return runs;
 }
 
-/** First pages as the file `firstpages` of a build holds them; layout: docs/formats.md. Whole pages, in order. */
+/** First pages as the image `firstpages` of a build holds them; layout: docs/formats.md. Whole pages, in order. */
 export function encodeFirstPages(runs: readonly PageRun[]): Buffer {
-  const head = Buffer.alloc(headBytes + runs.length * runBytes);
+  const head = Buffer.alloc(headPages(runs.length) * pageBytes);
   magic.copy(head);
   head.writeUInt8(version, magic.length);
   head.writeUInt32BE(runs.length, magic.length + 1);
@@ -40,42 +37,35 @@ export function encodeFirstPages(runs: readonly PageRun[]): Buffer {
     head.writeUInt32BE(offset / pageBytes, headBytes + index * runBytes);
     head.writeUInt32BE(bytes.length / pageBytes, headBytes + index * runBytes + 4);
   }
-  const params = { [constants.ZSTD_c_compressionLevel]: compressionLevel };
-  return Buffer.concat([head, zstdCompressSync(Buffer.concat(runs.map(({ bytes }) => bytes)), { params })]);
+  return Buffer.concat([head, ...runs.map(({ bytes }) => bytes)]);
 }
 
 /** Throws `corrupt` for what is none, `invalid` for what a newer version has written. */
-export function decodeFirstPages(file: Buffer, memoryBytes: number): PageRun[] {
-  const wrong = (what: string, cause?: unknown) => new Failure("corrupt", `first pages ${what}`, { cause });
-  if (file.length < headBytes || !file.subarray(0, magic.length).equals(magic)) throw wrong("are none");
-  const found = file.readUInt8(magic.length);
+export function decodeFirstPages(image: Buffer, memoryBytes: number): PageRun[] {
+  const wrong = (what: string) => new Failure("corrupt", `first pages ${what}`);
+  if (image.length < headBytes || !image.subarray(0, magic.length).equals(magic)) throw wrong("are none");
+  const found = image.readUInt8(magic.length);
   if (found > version)
     throw new Failure("invalid", `first pages of version ${found}; this program reads up to ${version}`);
-  const count = file.readUInt32BE(magic.length + 1);
-  const bodyAt = headBytes + count * runBytes;
-  if (found !== version || count > firstPagesMax || bodyAt > file.length) throw wrong("are cut off");
-  const places: { readonly offset: number; readonly length: number }[] = [];
-  let total = 0;
+  const count = image.readUInt32BE(magic.length + 1);
+  let at = headPages(count) * pageBytes;
+  if (found !== version || count > firstPagesMax || at > image.length) throw wrong("are cut off");
+  const runs: PageRun[] = [];
   let end = 0;
-  for (let at = headBytes; at < bodyAt; at += runBytes) {
-    const offset = file.readUInt32BE(at) * pageBytes;
-    const length = file.readUInt32BE(at + 4) * pageBytes;
+  for (let index = 0; index < count; index++) {
+    const offset = image.readUInt32BE(headBytes + index * runBytes) * pageBytes;
+    const length = image.readUInt32BE(headBytes + index * runBytes + 4) * pageBytes;
     if (offset < end || length === 0 || offset + length > memoryBytes) throw wrong("lie in no order");
-    places.push({ offset, length });
+    if (at + length > image.length) throw wrong("are cut off");
+    runs.push({ offset, bytes: image.subarray(at, at + length) });
     end = offset + length;
-    total += length;
+    at += length;
   }
-  if (total > firstPagesMax * pageBytes) throw wrong("are too many");
-  const bytes = unpacked(file.subarray(bodyAt), total);
-  if (bytes?.length !== total) throw wrong("do not hold what they name");
-  let at = 0;
-  return places.map(({ offset, length }) => ({ offset, bytes: bytes.subarray(at, (at += length)) }));
+  if (at !== image.length) throw wrong("are followed by something");
+  return runs;
 }
 
-function unpacked(frame: Buffer, bytes: number): Buffer | undefined {
-  try {
-    return zstdDecompressSync(frame, { maxOutputLength: Math.max(1, bytes) });
-  } catch {
-    return undefined;
-  }
+/** Pages that the head takes, with its list of runs. */
+function headPages(runs: number): number {
+  return Math.ceil((headBytes + runs * runBytes) / pageBytes);
 }

@@ -14,7 +14,7 @@ import { findByArgument, killByIdentity } from "../base/processes.ts";
 import type { ChunkTable } from "./chunk-table.ts";
 import { MemoryLink, type MemoryLinkOptions } from "./memory-link.ts";
 import { type FileIdentity, identityOfMount } from "./mount-table.ts";
-import type { FirstPagesFile } from "./server/give-first-pages.ts";
+import type { FirstPagesPlace } from "./server/give-first-pages.ts";
 import type { ServeOrder } from "./server/serve-memory.ts";
 import { unmountLazily } from "./unmount.ts";
 
@@ -32,7 +32,7 @@ export interface StartOptions {
   readonly stalledMs: number;
   readonly withheldMsMax: number;
   /** What machines read first: the kernel gets to know it before any machine asks. */
-  readonly firstPages?: FirstPagesFile | undefined;
+  readonly firstPages?: FirstPagesPlace | undefined;
   /** Tells of every page that is read; then the kernel reads none beforehand. */
   readonly tellsPages?: boolean;
 }
@@ -70,7 +70,8 @@ export class MemoryServer {
       await writeFile(mountPointIn(directory), "");
       const [socket, mountPoint] = [socketIn(directory), mountPointIn(directory)];
       const bounds = { stalledMs: options.stalledMs, withheldMsMax: options.withheldMsMax };
-      const what = { build, table: table.encode(), source, firstPages, tellsPages };
+      const first = firstPages && { path: firstPages.path, table: firstPages.table.encode() };
+      const what = { build, table: table.encode(), source, firstPages: first, tellsPages };
       const order = { ...what, socket, mountPoint, directory, ...bounds };
       await spawnServer(order, signal);
       return await MemoryServer.find({ directory, build, clock }, events, signal);

@@ -45,7 +45,7 @@ export interface Snapshot {
   readonly snapfile: string;
   readonly metafile: Buffer;
   /** What a machine reads first of the memory; undefined where that cannot be seen. */
-  readonly firstPages?: Buffer | undefined;
+  readonly firstpages?: string | undefined;
 }
 
 /** How long a guest may take to come up under emulation on a busy host, and to settle. */
@@ -82,13 +82,13 @@ export async function firstBoot(options: FirstBootOptions, signal: AbortSignal):
     await machine.snapshot(path.basename(snapfile), patience.signal);
     await machine.quit(patience.signal);
   });
-  const firstPages = await step("first pages", clock, onProgress, (tell) =>
+  const firstpages = await step("first pages", clock, onProgress, (tell) =>
     rehearse(options, { spec, rootfs, snapfile, secret: secrets.nextSecret, tell }, signal),
   );
   const { defaultUser: user, defaultWorkdir: workdir } = baseRecipe;
   const channelSecret = secrets.nextSecret.toString("hex");
   const metafile = encodeMetafile({ version: 1, user, workdir, envs: {}, channelSecret, kernelArguments });
-  return { rootfs, memfile: spec.memfile.path, snapfile, metafile, firstPages };
+  return { rootfs, memfile: spec.memfile.path, snapfile, metafile, firstpages };
 }
 
 /** Makes the machine's directories, its disk and its memory. */

@@ -1,4 +1,4 @@
-import { mkdir, open, rm } from "node:fs/promises";
+import { mkdir, open, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { AgentChannel } from "../agent/channel.ts";
 import { deadline } from "../base/deadline.ts";
@@ -34,21 +34,19 @@ const buildName = "rehearsal";
 
 /**
  * Restores a saved machine once, with a memory that tells which of its pages are read, and asks of it what clients
- * ask first. Resolves to those pages as a build keeps them; to nothing, having said why, where that cannot be done:
- * then first starts on other nodes take longer.
+ * ask first. Resolves to the path of an image with those pages; to nothing, having said why, where that cannot be
+ * done: then first starts on other nodes take longer.
  */
-export async function rehearse(
-  tools: Tools,
-  saved: Saved,
-  signal: AbortSignal,
-): Promise<Buffer | undefined> {
+export async function rehearse(tools: Tools, saved: Saved, signal: AbortSignal): Promise<string | undefined> {
   const { tell } = saved;
   using patience = deadline(tools.clock, rehearsalMsMax, "the rehearsal of a first start", signal);
   try {
     tell("one restore that tells what it reads");
     const pages = await pagesRead(tools, saved, patience.signal);
     tell(`${Math.round((pages.length * pageBytes) / 2 ** 20)} MiB of memory are read by a first start`);
-    return await pack(saved.spec.memfile.path, pages);
+    const target = path.join(tools.directory, "firstpages");
+    await writeFile(target, await pack(saved.spec.memfile.path, pages), { mode: 0o600 });
+    return target;
   } catch (error) {
     signal.throwIfAborted();
     tell(`first starts on other nodes will take longer: ${Failure.from(error).message}`);

@@ -53,7 +53,11 @@ export async function settle(options: Settling, signal: AbortSignal): Promise<vo
 }
 
 /** What clients ask a sandbox for first. */
-export async function firstCalls(channel: AgentChannel, options: Calling, signal: AbortSignal): Promise<void> {
+export async function firstCalls(
+  channel: AgentChannel,
+  options: Calling,
+  signal: AbortSignal,
+): Promise<void> {
   const accessToken = options.random.bytes(16).toString("hex");
   const envVars = { E2B_SANDBOX: "true", E2B_SANDBOX_ID: hostname };
   await new AgentClient(channel).init({ ...settingsFrom(options), accessToken, envVars }, signal);
@@ -92,7 +96,7 @@ async function useFiles(channel: AgentChannel, signal: AbortSignal, own: Headers
 
 /** What the SDK sends with each command (npm `e2b` 2.51.0, seen on the wire): the agent has heard it all before. */
 const asSdk = {
-  "accept": "*/*",
+  accept: "*/*",
   "accept-encoding": "gzip, deflate",
   "accept-language": "*",
   "connect-protocol-version": "1",

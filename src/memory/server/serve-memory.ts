@@ -1,4 +1,4 @@
-import { appendFileSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { systemClock } from "../../base/clock.ts";
 import { ChunkTable, type EncodedTable } from "../chunk-table.ts";
 import { pageBytes } from "../first-pages.ts";
@@ -11,7 +11,7 @@ import { ChunkStore } from "./chunk-store.ts";
 import { DaemonLink } from "./daemon-link.ts";
 import { Faults } from "./faults.ts";
 import { FuseDevice } from "./fuse-device.ts";
-import { type FirstPagesFile, giveFirstPages } from "./give-first-pages.ts";
+import { giveFirstPages } from "./give-first-pages.ts";
 import { systemWaiters } from "./system-waiters.ts";
 
 /** What is to be served, and where. */
@@ -27,7 +27,7 @@ export interface ServeOrder {
   readonly directory: string;
   readonly stalledMs: number;
   readonly withheldMsMax: number;
-  readonly firstPages?: FirstPagesFile | undefined;
+  readonly firstPages?: { readonly path: string; readonly table: EncodedTable } | undefined;
   /** Tells of every page that is read; the kernel reads none beforehand then. */
   readonly tellsPages: boolean;
 }
@@ -79,14 +79,17 @@ export async function serveMemory(order: ServeOrder, onReady: () => void): Promi
       if (answer?.kind === "reply") device.reply(answer.reply);
       if (answer?.kind === "read") {
         if (order.tellsPages) for (const page of pagesOf(answer.read)) link.page(page);
-        appendFileSync("/var/tmp/fuse-reads-"+process.pid+".log", `${Date.now()} ${answer.read.offset} ${answer.read.bytes}\n`); faults.take(answer.read);
+        faults.take(answer.read);
       }
       if (request?.kind === "release") endWhenIdle();
     },
   });
   endWhenIdle();
   const { mountPoint, firstPages } = order;
-  if (firstPages !== undefined) await giveFirstPages(device, { mountPoint, firstPages });
+  if (firstPages !== undefined) {
+    const place = { path: firstPages.path, table: ChunkTable.decode(firstPages.table) };
+    await giveFirstPages(device, { mountPoint, firstPages: place });
+  }
   onReady();
   await device.ended;
   await leave(order);
