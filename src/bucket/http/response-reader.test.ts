@@ -103,7 +103,7 @@ describe("ResponseReader", () => {
   });
 
   it("hands a body out in memory that is its reader's until it asks for more, and is used again then", async () => {
-    const { feed, reader, slabs } = make();
+    const { feed, reader } = make();
     feed(`HTTP/1.1 200 OK\r\nContent-Length: ${3 * slabBytes}\r\n\r\n`);
     feed("a".repeat(slabBytes));
     const first = await reader.next();
@@ -112,12 +112,9 @@ describe("ResponseReader", () => {
     const second = await reader.next();
     feed("c".repeat(slabBytes));
     assert.equal(Buffer.from(second ?? []).toString(), "b".repeat(slabBytes));
-    assert.equal(Buffer.from((await reader.next()) ?? []).toString(), "c".repeat(slabBytes));
-    const given = [slabs.take().buffer, slabs.take().buffer];
-    assert.ok(
-      given.some((buffer) => buffer === first?.buffer),
-      "the first can be filled again",
-    );
+    const third = await reader.next();
+    assert.equal(Buffer.from(third ?? []).toString(), "c".repeat(slabBytes));
+    assert.ok(third?.buffer === first?.buffer, "the first was filled again");
     assert.equal(await reader.next(), undefined);
   });
 });
@@ -148,7 +145,7 @@ function make() {
     }
     return goesOn;
   };
-  return Object.assign(scene, { clock, ends, feed, reader, slabs, stalls });
+  return Object.assign(scene, { clock, ends, feed, reader, stalls });
 }
 
 async function bodyOf(reader: ResponseReader): Promise<string> {
