@@ -81,8 +81,8 @@ export interface StartedMachine extends AsyncDisposable {
   /** Resolves when it has ended by itself. */
   readonly exited: Promise<unknown>;
   /**
-   * Lets it run until its agent answers, and stops it: `wake` has less to do then. Rejects as `wake` does. A guest whose
-   * memory is not whole on this node yet is left as it is.
+   * Lets it run until its agent answers, and stops it: `wake` has less to do then. Rejects as `wake` does. A guest
+   * whose memory is not whole on this node yet is left as it is.
    */
   doze(signal: AbortSignal): Promise<void>;
   /**
