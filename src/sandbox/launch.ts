@@ -17,7 +17,7 @@ import type { MachineSpec } from "../machine/machine-spec.ts";
 import { isAlive } from "../base/processes.ts";
 import type { LentNetwork, Networks } from "../network/networks.ts";
 import { endedEarly } from "../machine/vmm-process.ts";
-import { doze, type Dozing, type Sleeping, takeOver, wake, wakeFromDoze } from "./awaken.ts";
+import { type AgentTools, doze, type Dozing, type Sleeping, takeOver, wake, wakeFromDoze } from "./awaken.ts";
 import type { BuildLease, BuildSource } from "./build-source.ts";
 import { capture } from "./capture.ts";
 import { DiskTrouble } from "./disk-trouble.ts";
@@ -150,17 +150,13 @@ async function wakeHeld(
   const channelSecret = left?.channelSecret ?? random.bytes(secretBytes);
   const awake = AbortSignal.any([signal, trouble.stopped, ...(lent ? [lent.failed] : [])]);
   const sleeping = { machine, lease, parts, channelSecret, steps, held };
-  const begin = () => {
-    if (dozing !== undefined) return wakeFromDoze(order, { ...sleeping, ...dozing }, options, awake);
-    return order.left === undefined
-      ? wake(order, sleeping, options, awake)
-      : takeOver(sleeping, options, awake);
-  };
-  const channel = await begin().catch(async (error: unknown) => {
-    // Whatever broke first, a machine that is no more is the reason.
-    if (signal.aborted || isAlive(machine.identity)) throw error;
-    throw endedEarly(await machine.exited);
-  });
+  const channel = await begin(order, { ...sleeping, dozing }, options, awake).catch(
+    async (error: unknown) => {
+      // Whatever broke first, a machine that is no more is the reason.
+      if (signal.aborted || isAlive(machine.identity)) throw error;
+      throw endedEarly(await machine.exited);
+    },
+  );
   trouble.tolerate();
   lent?.tolerate();
   network?.attached();
@@ -191,6 +187,17 @@ async function wakeHeld(
     lost: Promise.race([lossOf(machine, channel), trouble.hopeless]),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
+}
+
+/** Lets in to the guest, by whichever way is the shortest. */
+function begin(
+  order: LaunchOrder,
+  { dozing, ...sleeping }: Sleeping & { readonly dozing: Dozing | undefined },
+  tools: AgentTools,
+  signal: AbortSignal,
+): Promise<LastingChannel> {
+  if (dozing !== undefined) return wakeFromDoze(order, { ...sleeping, ...dozing }, tools, signal);
+  return order.left === undefined ? wake(order, sleeping, tools, signal) : takeOver(sleeping, tools, signal);
 }
 
 /** Takes what lies outside of the machine: its build, its network, its directories. */
