@@ -66,8 +66,10 @@ export async function adopt(
 
 /** Bytes of what is there whole of a build: its manifest, and what that names. */
 async function fileBytes({ manifest, directory }: MadeBuild, disk: Disk): Promise<number> {
-  const { metafile, snapfile, rootfs, memfile } = manifest;
-  const entries = [metafile, snapfile, rootfs?.index, memfile?.index];
+  const entries = [
+    ...fileArtifacts.map((artifact) => manifest[artifact]),
+    ...imageArtifacts.map((artifact) => manifest[artifact]?.index),
+  ];
   const own = path.join(directory, madeManifestName);
   const ownBytes = (await onDisk(own, disk.size(own))) ?? 0;
   return entries.reduce((sum, entry) => sum + (entry?.bytes ?? 0), ownBytes);

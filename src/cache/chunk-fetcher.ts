@@ -8,6 +8,7 @@ import { type ChunkFile, nameOf } from "./chunk-file.ts";
 import { comeDown } from "./come-down.ts";
 import { Flights } from "./flights.ts";
 import { abortableIterable } from "./receive.ts";
+import { Landing } from "./landing.ts";
 import type { Reservation, Room } from "./room.ts";
 
 /** What a waiter gets: `undefined` when the chunk lies on the shelf, its bytes when there was no room to keep it. */
@@ -24,13 +25,14 @@ interface ChunkFlight {
   /** The chunk that comes next: when the flight fails, the one it failed at. */
   next: number;
   readonly controller: AbortController;
-  readonly landings: Map<number, PromiseWithResolvers<Outcome>>;
+  readonly landings: Map<number, Landing<Outcome>>;
   readonly down: Promise<void>;
   waiters: number;
   /** Room that somebody has reserved for it already. */
   readonly reserved: Reservation | undefined;
   /** It has given somebody a chunk: then the rest of the request is worth finishing. */
   served: boolean;
+  readonly onLeft: () => void;
 }
 
 /** How a chunk is wanted. */
@@ -79,7 +81,17 @@ export class ChunkFetcher {
   }
 
   /** Resolves when `chunk` is at hand, or with its bytes when there is no room to keep it. */
-  async want(chunk: number, signal: AbortSignal, wish: Wish = {}): Promise<Landed> {
+  want(chunk: number, signal: AbortSignal, wish: Wish = {}): Promise<Landed> {
+    const flight = this.#flights.get(chunk);
+    // Those who join are many: nothing is made for them that they can do without.
+    if (flight === undefined || flight.controller.signal.aborted || signal.aborted)
+      return this.#bring(chunk, signal, wish);
+    return this.#board(flight, chunk, signal).then((landed) =>
+      landed === "again" ? this.#bring(chunk, signal, wish) : landed,
+    );
+  }
+
+  async #bring(chunk: number, signal: AbortSignal, wish: Wish): Promise<Landed> {
     for (;;) {
       signal.throwIfAborted();
       if (this.#file.isAtHand(chunk)) return undefined;
@@ -131,21 +143,27 @@ export class ChunkFetcher {
     return this.#past.join(String(chunk), read, signal);
   }
 
-  async #board(flight: ChunkFlight, chunk: number, signal: AbortSignal): Promise<Outcome> {
+  #board(flight: ChunkFlight, chunk: number, signal: AbortSignal): Promise<Outcome> {
     const landing = flight.landings.get(chunk);
     if (landing === undefined) throw new Failure("internal", `chunk ${chunk} is not in its flight`);
     if (flight.waiters > 0) this.#tools.joined("chunk");
     flight.waiters += 1;
-    try {
-      const landed = await abortable(landing.promise, signal);
-      flight.served = true;
-      return landed;
-    } finally {
-      flight.waiters -= 1;
-      if (flight.waiters === 0 && !flight.served) {
-        flight.controller.abort(new Failure("cancelled", "nobody waits any more"));
-      }
-    }
+    return landing.wait(signal, flight.onLeft);
+  }
+
+  /** One of those who waited for a flight has left. */
+  #left(flight: ChunkFlight): void {
+    flight.waiters -= 1;
+    if (flight.waiters > 0 || flight.served) return;
+    flight.controller.abort(new Failure("cancelled", "nobody waits any more"));
+  }
+
+  #land(flight: ChunkFlight, chunk: number, outcome: Outcome): void {
+    const landing = flight.landings.get(chunk);
+    if (landing === undefined || landing.waiters === 0) return;
+    flight.served = true;
+    flight.waiters -= landing.waiters;
+    landing.land(outcome);
   }
 
   /** A request for `chunk` and its neighbours in the same group that are neither at hand nor under way. */
@@ -164,12 +182,8 @@ export class ChunkFetcher {
     while (last + 1 < end && wanted(last + 1)) last += 1;
     const count = last - first + 1;
     const controller = new AbortController();
-    const landings = new Map<number, PromiseWithResolvers<Outcome>>();
-    for (let index = first; index <= last; index++) {
-      const landing = Promise.withResolvers<Outcome>();
-      landing.promise.catch(ignore);
-      landings.set(index, landing);
-    }
+    const landings = new Map<number, Landing<Outcome>>();
+    for (let index = first; index <= last; index++) landings.set(index, new Landing());
     const down = Promise.withResolvers<void>();
     const flight: ChunkFlight = {
       asked: chunk,
@@ -182,6 +196,7 @@ export class ChunkFetcher {
       waiters: 0,
       reserved,
       served: false,
+      onLeft: () => this.#left(flight),
     };
     for (const index of landings.keys()) this.#flights.set(index, flight);
     this.#all.add(flight);
@@ -213,7 +228,7 @@ export class ChunkFetcher {
       const { first, count } = flight;
       const message = `chunks ${first} to ${first + count - 1} of ${nameOf(this.#file.index)} could not be had`;
       const told = new Failure(failure.code, message, { cause: failure });
-      for (const landing of flight.landings.values()) landing.reject(told);
+      for (const landing of flight.landings.values()) landing.fail(told);
     }
     this.#forget(flight);
   }
@@ -234,7 +249,7 @@ export class ChunkFetcher {
         const landed = await this.#keep(next, step.value.bytes, room, signal);
         this.#tools.backoffs.clear(this.#nameOf(next));
         if (this.#flights.get(next) === flight) this.#flights.delete(next);
-        flight.landings.get(next)?.resolve(landed);
+        this.#land(flight, next, landed);
       }
     } finally {
       // Not waited for: a source that hangs must not hold up those who have left.
@@ -266,7 +281,7 @@ export class ChunkFetcher {
   /** A bad chunk fails alone: those who wait for its neighbours set out again at once (C5, C7). */
   #askAgain(flight: ChunkFlight): void {
     this.#forget(flight);
-    for (const [chunk, landing] of flight.landings) if (chunk !== flight.next) landing.resolve("again");
+    for (const chunk of flight.landings.keys()) if (chunk !== flight.next) this.#land(flight, chunk, "again");
   }
 
   /** For pauses: a bad chunk must not slow the rest of its pack (C7). */

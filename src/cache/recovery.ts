@@ -1,6 +1,6 @@
 import path from "node:path";
+import { fileArtifacts, imageArtifacts } from "../build/artifact.ts";
 import type { Disk } from "./disk.ts";
-import type { ImageArtifact } from "../build/artifact.ts";
 import type { KeptBuild, Ledger } from "./ledger.ts";
 
 /** Files of a build and inputs that the shelf holds whole: path → bytes. */
@@ -39,10 +39,15 @@ export async function wholeFileSizes(disk: Disk, shelf: string, ledger: Ledger):
   return sizes;
 }
 
+const wholeFilesOfBuild: ReadonlySet<string> = new Set([
+  "manifest.json",
+  ...fileArtifacts,
+  ...imageArtifacts.map((artifact) => `${artifact}.index`),
+]);
+
 /** It has the name of a file of a build; one of chunks also holds some that are kept. */
 function isExplained(name: string, kept: KeptBuild): boolean {
-  const [, image] = /^(rootfs|memfile)\.data$/.exec(name) ?? [];
-  if (image !== undefined)
-    return (image === "memfile" && kept.sealed) || (kept.chunks.get(image as ImageArtifact)?.size ?? 0) > 0;
-  return /^(?:manifest\.json|snapfile|metafile|(?:rootfs|memfile)\.index)$/.test(name);
+  const image = imageArtifacts.find((artifact) => name === `${artifact}.data`);
+  if (image === undefined) return wholeFilesOfBuild.has(name);
+  return (image === "memfile" && kept.sealed) || (kept.chunks.get(image)?.size ?? 0) > 0;
 }

@@ -1,5 +1,6 @@
+import { type Artifact, imageArtifacts } from "../build/artifact.ts";
 import type { Entry } from "./entry.ts";
-import { artifactStates } from "./lease.ts";
+import type { Residence } from "./residence.ts";
 
 /** What the cache has and does, as a plain value for operators. */
 export interface CacheReport {
@@ -64,4 +65,12 @@ export function leaseReportsOf(build: string, { leases }: Entry): LeaseReport[] 
   return Array.from(leases, ({ holder, where, since }) => ({
     ...{ build, holder, where, since: new Date(since).toISOString() },
   }));
+}
+
+function artifactStates(residence: Residence): Record<Artifact, string> {
+  const states = [...imageArtifacts, "snapfile", "metafile"] as const;
+  return Object.fromEntries(states.map((artifact) => [artifact, residence.stateOf(artifact)])) as Record<
+    Artifact,
+    string
+  >;
 }

@@ -1,9 +1,21 @@
 import assert from "node:assert/strict";
-import { appendFile, chmod, copyFile, mkdir, open, readFile, rm, stat, writeFile } from "node:fs/promises";
+import {
+  appendFile,
+  chmod,
+  copyFile,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  writeFile,
+} from "node:fs/promises";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { Failure } from "../base/failure.ts";
 import { blockBytes, chunkBytes } from "../build/artifact.ts";
+import { artifactsOf } from "../build/manifest.ts";
 import { realDisk } from "./disk.ts";
 import { Journal } from "./journal.ts";
 import { Ledger } from "./ledger.ts";
@@ -81,6 +93,27 @@ describe("a restart", () => {
       for (let i = 0; i < 2; i++) await lease.image("rootfs").read(0, Buffer.alloc(10), never);
       assert.ok(refused > 1, "the disk was asked again");
       assert.ok(steps.indexOf("syncDirectory", steps.indexOf("open")) < steps.indexOf("resize"));
+    }));
+
+  it("C21: keeps every kind of file that a build may have", () =>
+    CacheWorld.run(async (world) => {
+      const { build, manifest } = await world.publish({ chunks: 2, firstpages: true });
+      const use = async () => {
+        await using cache = await world.open();
+        await using lease = await cache.acquire(build, "A", never);
+        await lease.openAll(never);
+        await lease.memory(never);
+        for (const artifact of ["rootfs", "firstpages"] as const) {
+          const { bytes } = lease.image(artifact);
+          await lease.image(artifact).read(0, Buffer.alloc(bytes), never);
+        }
+        return await readdir(path.join(world.directory, "builds", build));
+      };
+      const files = await use();
+      assert.deepEqual(artifactsOf(manifest).length, 5, "it has all that there is");
+      world.requests.length = 0;
+      assert.deepEqual(await use(), files);
+      assert.deepEqual([world.requests, world.meter.get("larder_cache_unexplained_total")], [[], 0]);
     }));
 
   it("C21: removes what the journal does not explain, and believes no record behind a damaged one", () =>

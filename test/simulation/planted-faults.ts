@@ -66,8 +66,8 @@ const fetching: readonly PlantedFault[] = [
     seenIn: "none of these: promise C12",
     fault: "whoever waits for a chunk waits for the rest of its request",
     file: fetcher,
-    find: "        flight.landings.get(next)?.resolve(landed);",
-    replace: "        void flight.down.then(() => flight.landings.get(next)?.resolve(landed));",
+    find: "        this.#land(flight, next, landed);",
+    replace: "        void flight.down.then(() => this.#land(flight, next, landed));",
   },
   {
     seenIn: "none of these: promise C16",
@@ -95,7 +95,7 @@ const fetching: readonly PlantedFault[] = [
     seenIn: "e2b-dev/infra#2408",
     fault: "readers wait for ever because a fetch has failed",
     file: fetcher,
-    find: "for (const landing of flight.landings.values()) landing.reject(told);",
+    find: "for (const landing of flight.landings.values()) landing.fail(told);",
     replace: "void told;",
   },
   {
