@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Failure } from "../base/failure.ts";
 import { faulty } from "../base/testing/faulty.ts";
+import { eventually } from "../base/testing/virtual-clock.ts";
 import { bucketChunks } from "../build/bucket-chunks.ts";
-import { chunkBytes } from "../build/artifact.ts";
+import { chunkBytes, requestChunksMax } from "../build/artifact.ts";
+import type { ChunkSource } from "../build/chunk-source.ts";
 import { IndexBook } from "../build/index-book.ts";
 import { verified } from "../build/verified.ts";
 import type { TemplateCache } from "./template-cache.ts";
@@ -65,5 +67,28 @@ describe("a bad chunk", () => {
       const rest = Buffer.alloc(rootfs.length - chunkBytes);
       await device.read(chunkBytes, rest, never);
       assert.ok(rest.equals(rootfs.subarray(chunkBytes)));
+    }));
+
+  it("C4, C15: that ends a read ends what that read has begun besides", () =>
+    CacheWorld.run(async (world) => {
+      const { build } = await world.publish({ chunks: 2 * requestChunksMax, memory: false });
+      const held = Promise.withResolvers<void>();
+      const begun: number[] = [];
+      const chunks: ChunkSource = {
+        name: "one that is bad and one that hangs",
+        async *read({ firstChunk }) {
+          begun.push(firstChunk);
+          if (firstChunk > 0) await held.promise;
+          yield* [];
+        },
+      };
+      await using cache = await world.open({ chunks });
+      await using lease = await cache.acquire(build, "A", never);
+      await lease.open("rootfs", never);
+      const device = lease.image("rootfs");
+      await assert.rejects(device.read(0, Buffer.alloc(device.bytes), never));
+      assert.ok(begun.length > 1, "there was more than one request");
+      await eventually(() => cache.inspect().flights === 0);
+      held.resolve();
     }));
 });

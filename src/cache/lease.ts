@@ -246,6 +246,9 @@ export class HeldLease implements Lease {
     this.#reads.set(reading, end);
     try {
       return await reading;
+    } catch (error) {
+      end.abort(error); // what else the read waits for ends with it: nobody would, once the lease has ended
+      throw error;
     } finally {
       this.#reads.delete(reading);
       signal.removeEventListener("abort", leave);
