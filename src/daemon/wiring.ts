@@ -95,7 +95,8 @@ export async function wireBuilds(ground: Ground, ends: EndsInOrder, signal: Abor
   const peers = makePeers(ground, indexes);
   const chunks = chunksFrom({ bucket, indexes, peers, ...ground, meter });
   const shelf = { directory: path.join(data, "shelf"), bytesMax, freeBytesMin };
-  const objects = impatientObjects(bucketObjects(bucket), { clock, stallMsMax });
+  const whole = impatientObjects(bucketObjects(bucket), { clock, stallMsMax });
+  const objects = peers?.objects(whole) ?? whole;
   const sources = { chunks, objects, indexes };
   const cache = await TemplateCache.open({ ...shelf, ...sources, clock, random, logger, meter });
   ends.hold("cache", cache);

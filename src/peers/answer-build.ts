@@ -23,10 +23,12 @@ export async function standingOf(options: StandingOptions, signal: AbortSignal):
   };
   const [rootfs, memfile] = await Promise.all(imageArtifacts.map(has));
   const none = GroupSet.of([]);
+  const inputs = [...new Set([...(offered?.inputs ?? []), ...origins.inputs(build)])];
   return {
     node,
     leases: offered?.leased ?? false,
     has: { rootfs: rootfs ?? none, memfile: memfile ?? none },
+    inputs,
   };
 }
 

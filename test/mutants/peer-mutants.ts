@@ -64,7 +64,7 @@ export const peerMutants: readonly Mutant[] = [
   {
     promise: "C24",
     change: "a peer that is silent is waited for",
-    file: "src/peers/peer-chunks.ts",
+    file: "src/peers/peer-frames.ts",
     find: "Deadline(clock, silenceMsMax, `an answer",
     replace: "Deadline(clock, silenceMsMax * 100, `an answer",
     test: source,
@@ -73,9 +73,9 @@ export const peerMutants: readonly Mutant[] = [
   {
     promise: "C24",
     change: "a peer that promises for ever is waited for",
-    file: "src/peers/peer-chunks.ts",
-    find: "Deadline(clock, requestMsMax, `peer",
-    replace: "Deadline(clock, requestMsMax * 100, `peer",
+    file: "src/peers/peer-frames.ts",
+    find: "Deadline(clock, wholeMsMax, `peer",
+    replace: "Deadline(clock, wholeMsMax * 100, `peer",
     test: source,
     title: "C24: a peer that gives nothing but promises",
   },
