@@ -32,8 +32,9 @@ export async function fleetPlaces({ bucket, nodes, others = [] }: FleetOptions) 
   const directory = await mkdtemp("/var/tmp/larder-fleet-");
   const own = await freeAddresses(nodes);
   const LARDER_PEERS = [...others, ...own].map(({ host, port }) => `${host}:${port}`).join(",");
-  const places = own.map(({ port }, index): Place => {
-    const peers = { LARDER_PEERS, LARDER_PEER_PORT: String(port), LARDER_PEER_SECRET: testSecret };
+  const places = own.map(({ host, port }, index): Place => {
+    const at = { LARDER_PEER_HOST: host, LARDER_PEER_PORT: String(port) };
+    const peers = { LARDER_PEERS, ...at, LARDER_PEER_SECRET: testSecret };
     const data = path.join(directory, String(index));
     return { data, environment: { ...bucket.environment, ...(nodes > 1 ? peers : {}), LARDER_DATA: data } };
   });
