@@ -28,7 +28,7 @@ export interface PutFile {
 
 /** How a large file goes on to be put where that broke off, also by another process. */
 export interface Resume {
-  /** A file that belongs to the bucket as long as the put is not done; beside the one that is put, and with its end. */
+  /** A file that is the bucket's own until all is put: beside the one that is put, and as lasting. */
   readonly noteAt: string;
   /** When this has aborted, what has been put stays for the next run; also when it cannot be removed. */
   readonly leaving: AbortSignal;

@@ -23,7 +23,7 @@ export interface PutTools {
 
 /**
  * Puts a file whose content its key decides, unless it is there already: whole, and so young that no collection can be
- * about to remove it. So what broke off goes on with the object that it broke off at, and with the part of a large one.
+ * about to remove it. So what broke off goes on with the object that it broke off at, a large one with its parts.
  */
 export async function putOnce(
   bucket: Bucket,

@@ -19,8 +19,8 @@ import { lyingPeer } from "./testing/lying-peer.ts";
 
 const never = new AbortController().signal;
 /**
- * A node gives up a peer that is silent for 3 s, and rightly reads from the bucket then. On a machine so busy that a test
- * takes a minute, a good one may be; so all bounds are longer here.
+ * A node gives up a peer that is silent for 3 s, and rightly reads from the bucket then. On a machine so busy that
+ * this takes a minute, a good one may be; so all bounds are longer here.
  */
 const clock: Clock = {
   ...systemClock,

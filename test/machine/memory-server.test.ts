@@ -22,7 +22,7 @@ const build = "a build";
 /** In the middle of the third chunk: the kernel reads around a page, and would ask for a neighbour else. */
 const missing = 2.5 * chunkBytes;
 
-/** A file of four chunks, of which the shelf has the first: the second is zeros, the others are the daemon's to bring. */
+/** A file of four chunks: the first is on the shelf, the second is zeros, the others are the daemon's to bring. */
 async function scene(bounds: { readonly stalledMs?: number; readonly withheldMsMax?: number } = {}) {
   const stack = new AsyncDisposableStack();
   const world = stack.use(await ChunkWorld.make());
@@ -79,7 +79,7 @@ async function assertGone(directory: string): Promise<void> {
 }
 
 describe("The server of a memory file, over a real mount", () => {
-  it("C29: gives a program that maps the file its bytes, from the shelf, zeros and a daemon that is late", async () => {
+  it("C29: gives a program that maps the file its bytes: from the shelf, zeros, a daemon that is late", async () => {
     await using world = await scene();
     const { asked, daemon, directory, server, world: chunks } = world;
     const late = Promise.withResolvers<void>();
@@ -160,7 +160,7 @@ describe("The server of a memory file, over a real mount", () => {
     assert.ok(performance.now() - began < 2_000);
   });
 
-  it("C29: leaves nobody hanging when it is killed itself: its daemon learns it, and all of it can be removed", async () => {
+  it("C29: leaves nobody hanging when it is killed: its daemon learns it, and all of it can be removed", async () => {
     await using world = await scene();
     const { asked, daemon, directory, find, server } = world;
     daemon.read = () => new Promise(() => {});

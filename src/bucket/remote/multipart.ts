@@ -30,7 +30,7 @@ const partsMax = 10_000;
 
 /**
  * Puts a large object in parts. What failed is aborted, so that no parts are left that cost money and are seen by
- * nobody. An upload that may be resumed is noted: what a former run has put of it, and is still right, is not put again.
+ * nobody. An upload that may be resumed is noted: what a former run has put of it is not put again, if it is right.
  */
 export class Multipart {
   readonly #options: MultipartOptions;
@@ -144,8 +144,8 @@ export class Multipart {
   }
 
   /**
-   * The etag of a part that was put before, if that is the MD5 of the very bytes. Stores that encrypt with keys of their
-   * clients have other etags: there all is put again.
+   * The etag of a part that was put before, if that is the MD5 of the very bytes. Stores that encrypt with keys of
+   * their clients have other etags: there all is put again.
    */
   async #stillRight(
     stored: StoredPart | undefined,

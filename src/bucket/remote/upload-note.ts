@@ -15,8 +15,8 @@ const begun = z.object({
 export type BegunUpload = z.infer<typeof begun>;
 
 /**
- * What the next run has to know to go on with an upload: a small file beside the one that is put. It is not synced: what
- * gets lost of it costs time, and nothing that it says is believed without looking.
+ * What the next run has to know to go on with an upload: a small file beside the one that is put. It is not synced:
+ * what gets lost of it costs time, and nothing that it says is believed without looking.
  */
 export class UploadNote {
   readonly #file: string;

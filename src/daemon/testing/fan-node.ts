@@ -86,8 +86,8 @@ export class FanNode implements AsyncDisposable {
 }
 
 /**
- * Addresses at which nobody listens, nor will soon: at a loopback address of their own, where no other test is given one
- * of these ports between now and their use.
+ * Addresses at which nobody listens, nor will soon: at a loopback address of their own, where no other test is given
+ * one of these ports between now and their use.
  */
 export async function freeAddresses(count: number): Promise<PeerAddress[]> {
   const host = `127.${randomInt(1, 255)}.${randomInt(256)}.${randomInt(1, 255)}`;
