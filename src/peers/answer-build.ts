@@ -21,15 +21,10 @@ export async function standingOf(options: StandingOptions, signal: AbortSignal):
     const kept = image === undefined ? [] : keptGroups(image);
     return GroupSet.of([...kept, ...origins.groups(build, artifact)]);
   };
-  const [rootfs, memfile] = await Promise.all(imageArtifacts.map(has));
-  const none = GroupSet.of([]);
+  const sets = await Promise.all(imageArtifacts.map(async (artifact) => [artifact, await has(artifact)]));
+  const all = Object.fromEntries(sets) as Record<ImageArtifact, GroupSet>;
   const inputs = [...new Set([...(offered?.inputs ?? []), ...origins.inputs(build)])];
-  return {
-    node,
-    leases: offered?.leased ?? false,
-    has: { rootfs: rootfs ?? none, memfile: memfile ?? none },
-    inputs,
-  };
+  return { node, leases: offered?.leased ?? false, has: all, inputs };
 }
 
 function keptGroups(image: OfferedImage): number[] {

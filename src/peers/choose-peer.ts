@@ -28,7 +28,9 @@ export function choosePeer<Candidate extends { readonly standing: Standing }>(
   const ranked = candidates
     .map((candidate) => ({ candidate, rank: standsAt(candidate.standing.node, wanted) }))
     .sort((a, b) => (a.rank < b.rank ? 1 : -1));
-  const owner = ranked.find(({ candidate, rank }) => candidate.standing.leases && rank > own);
+  const owner = ranked.find(
+    ({ candidate: { standing }, rank }) => takesShare(standing, wanted) && rank > own,
+  );
   const keeper = ranked.find(({ candidate }) => hasIt(candidate.standing, wanted));
   return (owner ?? keeper)?.candidate;
 }
@@ -38,6 +40,13 @@ function standsAt(node: string, wanted: Group | WholeInput): string {
   return rankOf(node, wanted.build, wanted.artifact, wanted.group);
 }
 
+/** It fetches its share of what is wanted for others. */
+function takesShare({ inputs, leases }: Standing, wanted: Group | WholeInput): boolean {
+  return leases && (inputs !== undefined || !("digest" in wanted));
+}
+
 function hasIt({ has, inputs }: Standing, wanted: Group | WholeInput): boolean {
-  return "digest" in wanted ? inputs.includes(wanted.digest) : has[wanted.artifact].has(wanted.group);
+  return "digest" in wanted
+    ? inputs?.includes(wanted.digest) === true
+    : has[wanted.artifact].has(wanted.group);
 }

@@ -53,8 +53,8 @@ export interface Standing {
   readonly leases: boolean;
   /** Groups of which it has chunks, or reads some from the bucket just now. */
   readonly has: Readonly<Record<ImageArtifact, GroupSet>>;
-  /** Digests of the inputs that it has, or reads from the bucket just now. */
-  readonly inputs: readonly string[];
+  /** Digests of the inputs that it has, or reads from the bucket just now; an older node says nothing of any. */
+  readonly inputs?: readonly string[] | undefined;
 }
 
 const inputsMax = 16;
@@ -66,17 +66,18 @@ export const nodeName = z.string().regex(/^[a-z0-9]{1,64}$/);
 const standing = z.object({
   node: nodeName,
   leases: z.boolean(),
-  has: z.object({ rootfs: groups, memfile: groups }),
-  inputs: z.array(z.string().refine(isDigest)).max(inputsMax).default([]),
+  // What an older node does not know of, it does not have.
+  has: z.object({ rootfs: groups, memfile: groups, firstpages: groups.default(() => GroupSet.of([])) }),
+  inputs: z.array(z.string().refine(isDigest)).max(inputsMax).optional(),
 });
 
 export function encodeStanding({ node, leases, has, inputs }: Standing): Buffer {
-  const sets = { rootfs: has.rootfs.encode(), memfile: has.memfile.encode() };
-  return Buffer.from(JSON.stringify({ node, leases, has: sets, inputs: inputs.slice(0, inputsMax) }));
+  const sets = Object.fromEntries(imageArtifacts.map((artifact) => [artifact, has[artifact].encode()]));
+  return Buffer.from(JSON.stringify({ node, leases, has: sets, inputs: inputs?.slice(0, inputsMax) }));
 }
 
 /** Largest answer that is read, in bytes. */
-export const standingBytesMax = 2 * groupSetTextMax + 4096;
+export const standingBytesMax = imageArtifacts.length * groupSetTextMax + 4096;
 
 /** Throws `corrupt`. */
 export function decodeStanding(bytes: Uint8Array): Standing {

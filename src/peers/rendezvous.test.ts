@@ -15,7 +15,8 @@ function ownerOf(names: readonly string[], group: number): string | undefined {
 }
 
 function peer(node: string, leases: boolean, has: number[] = []) {
-  const groups = { rootfs: GroupSet.of(has), memfile: GroupSet.of([]) };
+  const none = GroupSet.of([]);
+  const groups = { rootfs: GroupSet.of(has), memfile: none, firstpages: none };
   return { standing: { node, leases, has: groups, inputs: [] } };
 }
 

@@ -82,7 +82,8 @@ describe("An answer about a build", () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.nat(2000)), fc.boolean(), (groups, leases) => {
         const inputs = groups.slice(0, 3).map((group) => group.toString(16).padStart(64, "0"));
-        const has = { rootfs: GroupSet.of(groups), memfile: GroupSet.of([]) };
+        const none = GroupSet.of([]);
+        const has = { rootfs: GroupSet.of(groups), memfile: none, firstpages: none };
         const told = decodeStanding(encodeStanding({ node: "n", leases, has, inputs }));
         assert.equal(told.leases, leases);
         assert.deepEqual(told.inputs, inputs);

@@ -64,7 +64,8 @@ export class RoguePeer implements AsyncDisposable {
 }
 
 function standing({ node, leases = true, has = [], hasMemory = [], inputs = [] }: RogueOptions): Buffer {
-  const sets = { rootfs: GroupSet.of(has), memfile: GroupSet.of(hasMemory) };
+  const memory = GroupSet.of(hasMemory);
+  const sets = { rootfs: GroupSet.of(has), memfile: memory, firstpages: memory };
   return encodeStanding({ node, leases, has: sets, inputs });
 }
 
