@@ -184,6 +184,7 @@ export async function wireSandboxes(
     random,
     logger,
     meter,
+    tracer: ground.tracer,
   });
   const launcher = wireLauncher(ground, builds, host, { networks, memories });
   builds.exports.start();

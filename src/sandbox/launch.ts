@@ -6,7 +6,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Meter } from "../base/meter.ts";
 import type { Random } from "../base/random.ts";
 import { Failure } from "../base/failure.ts";
-import type { Tracer } from "../base/tracer.ts";
+import { silentTracer, type Tracer } from "../base/tracer.ts";
 import { together } from "../base/together.ts";
 import type { DiskExports } from "../nbd/disk-exports.ts";
 import type { MachineGroup } from "../machine/control-groups.ts";
@@ -116,6 +116,7 @@ async function startHeld(
   const given = { network: network?.link, processFiles, lease, steps, held };
   const parts = await machineParts(order, { ...options, ...given }, signal);
   const { lent } = parts;
+  parts.disk.belongTo((options.tracer ?? silentTracer).here());
   parts.disk.onMiss((offset, bytes) => lent?.onDiskRead(offset, bytes));
   const machine = await steps.measure("machine", () => machineOf(order, parts.spec, options, signal));
   held.defer(() => (ending.leave ? machine.leave() : machine.destroy()));
@@ -131,8 +132,11 @@ async function wakeHeld(
 ): Promise<Guest> {
   const { machine, lease, network, parts, ending, steps, held } = started;
   const { lent } = parts;
-  lent?.begin();
-  const { clock, meter, random } = options;
+  const { clock, meter, random, tracer = silentTracer } = options;
+  // Until the guest is up, what it reads is a part of the create; later on it would come to no end.
+  const start = tracer.here();
+  parts.disk.belongTo(start);
+  lent?.begin(start);
   if (order.left === undefined) order.onProcess(machine.identity);
   const trouble = held.use(new DiskTrouble(machine, parts.disk, { ...options, sandbox: order.id }));
   if (order.left !== undefined) {
@@ -150,6 +154,7 @@ async function wakeHeld(
   });
   trouble.tolerate();
   lent?.tolerate();
+  parts.disk.belongTo(tracer.apart);
   network?.attached();
   meter.count(counterOf(order));
   const shape = machineShape(options.host.qemu, parts.spec, options.tscKhz);
