@@ -151,9 +151,11 @@ export async function wireChildBuilds(
   ends: EndsInOrder,
 ): Promise<ChildBuilds> {
   const { configuration, clock, logger, metrics: meter } = ground;
-  const { store, bucket, cache } = builds;
+  const { store, bucket, cache, register } = builds;
   const directory = path.join(configuration.data, "unpublished");
-  const options = { records: store.childBuilds, shelf: cache, bucket, directory };
+  // Soon told to the bucket: what sleeps here can be found there when all else is lost.
+  const onPublished = () => register.changed();
+  const options = { records: store.childBuilds, shelf: cache, bucket, directory, onPublished };
   return ends.hold("child builds", await ChildBuilds.open({ ...options, clock, logger, meter }));
 }
 

@@ -50,6 +50,8 @@ export interface ChildBuildsOptions {
   readonly bucket: Bucket;
   /** For builds that are being made or published; on the disk of the shelf. */
   readonly directory: string;
+  /** One more build is in the bucket. */
+  readonly onPublished?: () => void;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
@@ -70,8 +72,10 @@ export class ChildBuilds implements SnapshotKeeper, AsyncDisposable {
     const { shelf } = options;
     this.#options = options;
     const lease = (build: string, signal: AbortSignal) => shelf.acquire(build, holder, signal);
-    const onPublished = (build: string) =>
+    const onPublished = (build: string) => {
       options.logger.info({ build }, "a build of a sandbox was published");
+      options.onPublished?.();
+    };
     this.#publisher = new Publisher({ ...options, lease, onPublished });
   }
 
