@@ -24,7 +24,7 @@ import { DiskTrouble } from "./disk-trouble.ts";
 import { networkFor, noteNetwork } from "./guest-network.ts";
 import { type Bounds, groupFor, join } from "./guest-bounds.ts";
 import type { Guest, LaunchOrder, StartedMachine, StartOrder } from "./launcher.ts";
-import { machineParts } from "./machine-parts.ts";
+import { type MachineParts, machineParts } from "./machine-parts.ts";
 import type { MapOptions } from "./map-memory.ts";
 import { makePlaces, removePlaces } from "./places.ts";
 import { PauseTimes } from "./pause-times.ts";
@@ -139,11 +139,8 @@ async function wakeHeld(
 ): Promise<Guest> {
   const { machine, lease, network, parts, ending, steps, held, dozing } = started;
   const { lent } = parts;
-  const { clock, meter, random, tracer = silentTracer } = options;
-  // Until the guest is up, what it reads is a part of the create; later on it would come to no end.
-  const start = tracer.here();
-  parts.disk.belongTo(start);
-  lent?.begin(start);
+  const { clock, meter, random } = options;
+  const endFirstReads = beginReads(parts, options);
   if (order.left === undefined) order.onProcess(machine.identity);
   const trouble = held.use(new DiskTrouble(machine, parts.disk, { ...options, sandbox: order.id }));
   if (order.left !== undefined) {
@@ -163,7 +160,7 @@ async function wakeHeld(
   );
   trouble.tolerate();
   lent?.tolerate();
-  parts.disk.belongTo(tracer.apart);
+  endFirstReads();
   network?.attached();
   meter.count(counterOf(order));
   const shape = machineShape(options.host.qemu, parts.spec, options.tscKhz);
@@ -192,6 +189,17 @@ async function wakeHeld(
     lost: Promise.race([lossOf(machine, channel), trouble.hopeless]),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
+}
+
+/**
+ * Until its guest is up, what a machine reads is a part of its create; later on that would come to no end. Returns what
+ * is to be called then.
+ */
+function beginReads({ disk, lent }: MachineParts, { tracer = silentTracer }: LaunchOptions): () => void {
+  const start = tracer.here();
+  disk.belongTo(start);
+  lent?.begin(start);
+  return () => disk.belongTo(tracer.apart);
 }
 
 /** Lets in to the guest, by whichever way is the shortest. */
