@@ -192,8 +192,8 @@ async function wakeHeld(
 }
 
 /**
- * Until its guest is up, what a machine reads is a part of its create; later on that would come to no end. Returns what
- * is to be called then.
+ * Until its guest is up, what a machine reads is a part of its create; later on that would come to no end. Returns
+ * what is to be called then.
  */
 function beginReads({ disk, lent }: MachineParts, { tracer = silentTracer }: LaunchOptions): () => void {
   const start = tracer.here();

@@ -26,7 +26,7 @@ const shape = (accelerator: "kvm" | "tcg"): MachineShape => ({
 });
 const [kvm, tcg] = [shape("kvm"), shape("tcg")];
 
-/** A workshop whose machines boot unless `refusals` has their names, once each; `refuses` says which are not proven. */
+/** A workshop whose machines boot unless `refusals` names them, once each, and run unless `refuses` says no. */
 async function workshop(refuses: (proof: Proof) => boolean, refusals: readonly string[] = []) {
   const refusesToBoot = [...refusals];
   const directory = await mkdtemp(path.join(tmpdir(), "larder-base-"));
