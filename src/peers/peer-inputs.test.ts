@@ -7,9 +7,11 @@ import { SeededRandom } from "../base/testing/seeded-random.ts";
 import { eventually } from "../base/testing/virtual-clock.ts";
 import { chunkBytes } from "../build/artifact.ts";
 import type { ObjectSource } from "../build/object-source.ts";
+import { encodeFrameHead } from "./frames.ts";
+import { PeerConnection } from "./peer-connection.ts";
 import { peerLimits } from "./peer-limits.ts";
 import { rankForInput } from "./rendezvous.ts";
-import { testBuild } from "./testing/numbered-image.ts";
+import { testBuild, testSecret } from "./testing/numbered-image.ts";
 import { RoguePeer, type RogueOptions, sendChunk } from "./testing/rogue-peer.ts";
 import { never, TestNode } from "./testing/test-node.ts";
 
@@ -110,18 +112,25 @@ describe("An input of a build", () => {
     }));
 
   it("C23: is not fetched for others by a node that stands below them, or does not lease the build", async () => {
-    for (const [where, leased] of [
-      ["below", true],
-      ["above", false],
-    ] as const)
-      await between(where, async (asker, { shelf }) => {
-        shelf.leased = leased;
-        shelf.kept.add(0);
-        shelf.inputFlight = () => assert.fail("it fetches");
-        const { bucket, source } = bucketOf();
-        assert.ok((await readAll(asker, source)).equals(bytes));
-        assert.equal(bucket.reads, 1);
-      });
+    for (const [seed, leased] of [
+      [seedThatStands("below", TestNode.nameOf()), true],
+      [seedThatStands("above", TestNode.nameOf()), false],
+    ] as const) {
+      await using asked = new TestNode([], 4, seed);
+      asked.shelf.leased = leased;
+      asked.shelf.kept.add(0);
+      asked.shelf.inputFlight = () => assert.fail("it fetches");
+      const address = await asked.serve();
+      const asker = { address, secret: testSecret, node: TestNode.nameOf(), requestsMax: 1 };
+      using connection = new PeerConnection(asker);
+      const answer = await connection.get({ kind: "input", build: testBuild, digest }, never);
+      assert.ok(Buffer.concat(await answer.toArray()).equals(encodeFrameHead("no")));
+      // Who may not wait does not ask.
+      await using node = new TestNode([address], 4);
+      const { bucket, source } = bucketOf();
+      assert.ok((await readAll(node, source)).equals(bytes));
+      assert.equal(bucket.reads, 1);
+    }
   });
 
   it("C25: is waited for where it is being read from the bucket just now, whoever the owner is", () =>
