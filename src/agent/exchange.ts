@@ -34,14 +34,32 @@ export async function exchange(
   request: GuestRequest,
   signal: AbortSignal,
 ): Promise<GuestAnswer> {
-  signal.throwIfAborted();
-  const { method, path, headers, body } = request;
-  const stream = open(
-    { ...fit(headers), ":method": method, ":path": path, ":scheme": "http", ":authority": "agent" },
-    body === undefined,
-  );
-  bindToSignal(stream, signal);
+  const { body } = request;
+  const stream = begin(open, request, signal, body === undefined);
   if (body !== undefined) send(body, stream);
+  return await answerOf(stream, request, signal);
+}
+
+/** Sends the head of a request, and nothing of its body. `signal` governs the whole stream. */
+export function begin(
+  open: OpenStream,
+  { method, path, headers }: GuestRequest,
+  signal: AbortSignal,
+  endStream: boolean,
+): ClientHttp2Stream {
+  signal.throwIfAborted();
+  const pseudo = { ":method": method, ":path": path, ":scheme": "http", ":authority": "agent" };
+  const stream = open({ ...fit(headers), ...pseudo }, endStream);
+  bindToSignal(stream, signal);
+  return stream;
+}
+
+/** Resolves with the answer to a request that was begun. */
+export async function answerOf(
+  stream: ClientHttp2Stream,
+  { method, path }: GuestRequest,
+  signal: AbortSignal,
+): Promise<GuestAnswer> {
   const answer = await headOf(stream, `${method} ${path.split("?", 1)[0]}`, signal);
   const status = Number(answer[":status"]);
   return { status, headers: withoutPseudo(answer), body: stream };

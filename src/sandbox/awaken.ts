@@ -5,6 +5,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import type { Machine } from "../machine/machine.ts";
+import { PhysicalMemory } from "../machine/physical-memory.ts";
 import type { BuildLease } from "./build-source.ts";
 import type { LaunchOrder } from "./launcher.ts";
 import type { MachineParts } from "./machine-parts.ts";
@@ -45,7 +46,15 @@ export async function wake(
   }
   // Only now: the channel repeats itself when no answer comes, and each repetition costs the guest a session.
   const secret = parts.firstSecret;
-  const options = { path: machine.channelPath, secret, nextSecret: channelSecret, clock, random, logger };
+  const secrets = { secret, nextSecret: channelSecret };
+  const options = {
+    path: machine.channelPath,
+    ...secrets,
+    clock,
+    random,
+    logger,
+    guestBytes: bytesOf(machine),
+  };
   const channel = held.use(await steps.measure("channel", () => LastingChannel.connect(options, signal)));
   const settings = {
     ...settingsOf(order, parts.metafile),
@@ -67,8 +76,21 @@ export async function takeOver(
   signal: AbortSignal,
 ): Promise<LastingChannel> {
   if ((await machine.status(signal)) !== "running") await machine.resume(signal);
-  const options = { path: machine.channelPath, secret, nextSecret: secret, clock, random, logger };
+  const secrets = { secret, nextSecret: secret };
+  const options = {
+    path: machine.channelPath,
+    ...secrets,
+    clock,
+    random,
+    logger,
+    guestBytes: bytesOf(machine),
+  };
   return held.use(await steps.measure("channel", () => LastingChannel.connect(options, signal)));
+}
+
+/** Files pass by the machine's own memory, where this program may reach it. */
+function bytesOf(machine: Machine): () => Promise<PhysicalMemory> {
+  return () => PhysicalMemory.open(machine);
 }
 
 function settingsOf(order: LaunchOrder, { envs, user, workdir }: Metafile) {

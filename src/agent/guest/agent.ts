@@ -7,6 +7,8 @@ import { KernelRandom } from "./kernel-random.ts";
 import type { MachineIdentity } from "./machine-identity.ts";
 import { spareAgent } from "./oom-score.ts";
 import { pipeMaker } from "./pipes.ts";
+import type { TakeLanePage } from "./lane-memory.ts";
+import { Lanes } from "./lanes.ts";
 import { MachineUsage } from "./machine-usage.ts";
 import type { Port } from "./port.ts";
 import { ProcessTable } from "./process-table.ts";
@@ -33,6 +35,8 @@ export interface AgentOptions {
   readonly inTerminal: readonly [string, ...string[]];
   /** Whether the kernel shall end users' processes before the agent when memory runs out. Needs root. */
   readonly spared: boolean;
+  /** Gives what files pass by. */
+  readonly takeLanePage: TakeLanePage;
 }
 
 /** The one place that puts the agent together. */
@@ -54,6 +58,7 @@ export function startAgent({ port, secret, identity, koffi, ...options }: AgentO
     inheritance,
     users: new Users(),
     metadata: metadataOf(koffi),
+    lanes: new Lanes(options.takeLanePage, random),
     usage: new MachineUsage(systemClock),
     table: new ProcessTable(spawner, systemClock),
     watchers: new Watchers(koffi),

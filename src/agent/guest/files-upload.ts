@@ -2,12 +2,14 @@ import { chownSync, constants, fstatSync } from "node:fs";
 import { open } from "node:fs/promises";
 import type { Http2ServerRequest } from "node:http2";
 import { basename, dirname } from "node:path";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { StatusError } from "./answers.ts";
 import type { Metadata } from "./attributes.ts";
 import { makeDirectories } from "./directories.ts";
 import { fileFailure } from "./file-failure.ts";
+import { piecesFrom, streamFrom } from "./lane-transfers.ts";
+import type { Lane } from "./lanes.ts";
 import { readParts } from "./multipart.ts";
 import type { User } from "./users.ts";
 
@@ -24,6 +26,8 @@ export interface UploadTarget {
   readonly path: string | undefined;
   readonly resolve: (path: string) => string;
   readonly metadata: Metadata;
+  /** What the body comes by, instead of the request's own. */
+  readonly lane: Lane | undefined;
 }
 
 /** Without O_NONBLOCK, opening a pipe that nobody reads would take a thread of Node's pool for ever. */
@@ -33,8 +37,8 @@ const openFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | c
 export async function upload(request: Http2ServerRequest, target: UploadTarget): Promise<Uploaded[]> {
   const type = request.headers["content-type"] ?? "";
   const pairs = pairsOf(request);
-  const body = unpacked(request);
   if (/^multipart\/form-data\b/i.test(type)) {
+    const body = unpacked(request, target.lane) ?? bodyOf(request, target.lane);
     const destination = (name: string | undefined) => {
       const path = target.path ?? name;
       if (path === undefined || path === "") {
@@ -50,18 +54,27 @@ export async function upload(request: Http2ServerRequest, target: UploadTarget):
   if (target.path === undefined) {
     throw new StatusError(400, "an upload of bytes needs the query parameter 'path'");
   }
+  const packed = unpacked(request, target.lane);
+  const body = packed ?? (target.lane === undefined ? request : piecesFrom(target.lane, request));
   return [await write(target.resolve(target.path), body, target, pairs)];
 }
 
-function unpacked(request: Http2ServerRequest): Readable {
+function bodyOf(request: Http2ServerRequest, lane: Lane | undefined): Readable {
+  return lane === undefined ? request : streamFrom(lane, request);
+}
+
+/** Undefined when the body is not packed. */
+function unpacked(request: Http2ServerRequest, lane: Lane | undefined): Readable | undefined {
   const encoding = request.headers["content-encoding"] ?? "identity";
-  if (encoding === "identity") return request;
+  if (encoding === "identity") return undefined;
   if (encoding !== "gzip") throw new StatusError(415, `the content encoding '${encoding}' is not known`);
   const gunzip = createGunzip();
   // Not by `pipeline`: it would destroy the request, and with it the way for an answer.
   request.on("aborted", () => gunzip.destroy(new StatusError(400, "the upload broke off")));
-  gunzip.on("error", () => request.unpipe(gunzip));
-  return request.pipe(gunzip);
+  const body = bodyOf(request, lane);
+  gunzip.on("error", () => body.unpipe(gunzip));
+  body.on("error", (error) => gunzip.destroy(error));
+  return body.pipe(gunzip);
 }
 
 /** `X-Metadata-<key>: <value>`, keys in lower case. */
@@ -75,7 +88,7 @@ function pairsOf({ headers }: Http2ServerRequest): ReadonlyMap<string, string> {
 
 async function write(
   path: string,
-  body: Readable,
+  body: Readable | AsyncGenerator<Buffer>,
   { user, metadata }: UploadTarget,
   pairs: ReadonlyMap<string, string>,
 ): Promise<Uploaded> {
@@ -84,7 +97,8 @@ async function write(
     await using file = await open(path, openFlags, 0o644);
     if (fstatSync(file.fd).uid !== user.uid) chownSync(path, user.uid, user.gid);
     // What is left of the body when this fails must not take the request, and the way for an answer, with it.
-    for await (const piece of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    const pieces = body instanceof Readable ? body.iterator({ destroyOnReturn: false }) : body;
+    for await (const piece of pieces as AsyncIterable<Buffer>) {
       for (let done = 0; done < piece.length; ) {
         done += (await file.write(piece, done, piece.length - done)).bytesWritten;
       }
