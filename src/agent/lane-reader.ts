@@ -2,7 +2,7 @@ import type { ClientHttp2Stream } from "node:http2";
 import { Readable } from "node:stream";
 import { Failure } from "../base/failure.ts";
 import type { GuestBytes } from "./guest-bytes.ts";
-import { type LaneOffer, LengthSplitter } from "./protocol/lane.ts";
+import { type LaneOffer, LengthSplitter, slotAddress } from "./protocol/lane.ts";
 
 /**
  * The bytes that a guest sends by a lane. A slot is read when somebody wants its bytes, and only then is the guest
@@ -26,7 +26,7 @@ export class LaneReader extends Readable {
     stream.on("data", (bytes: Buffer) => {
       this.#lengths.push(...splitter.push(bytes));
       const isWrong = (length: number) => length === 0 || length > lane.slotBytes;
-      if (this.#lengths.length > lane.slots.length || this.#lengths.some(isWrong)) {
+      if (this.#lengths.length > lane.slots || this.#lengths.some(isWrong)) {
         this.destroy(new Failure("corrupt", "the guest does not keep to its lane"));
       } else this.#go();
     });
@@ -60,12 +60,12 @@ export class LaneReader extends Readable {
     if (length !== undefined) {
       const bytes = Buffer.allocUnsafe(length);
       try {
-        this.#memory.readNow(this.#lane.slots[this.#slot] ?? 0, bytes);
+        this.#memory.readNow(slotAddress(this.#lane, this.#slot), bytes);
       } catch (error) {
         this.destroy(Failure.from(error));
         return;
       }
-      this.#slot = (this.#slot + 1) % this.#lane.slots.length;
+      this.#slot = (this.#slot + 1) % this.#lane.slots;
       this.#wanted = false;
       if (!this.#isComplete) this.#stream.write(Buffer.of(1));
       this.push(bytes);

@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import { Failure } from "../base/failure.ts";
 import type { GuestBytes } from "./guest-bytes.ts";
-import { encodeLength, type LaneOffer } from "./protocol/lane.ts";
+import { encodeLength, type LaneOffer, slotAddress } from "./protocol/lane.ts";
 
 /**
  * A body that goes by a lane: its bytes are put into the slots, and what is read of this are their lengths. It takes
@@ -24,7 +24,7 @@ export class LaneSender extends Readable {
     this.#body = body;
     this.#lane = lane;
     this.#memory = memory;
-    this.#free = lane.slots.length;
+    this.#free = lane.slots;
     body.on("data", (piece: Buffer) => {
       this.#rest = piece;
       this.#go();
@@ -42,7 +42,7 @@ export class LaneSender extends Readable {
 
   /** The guest has emptied so many slots. */
   emptied(count: number): void {
-    this.#free = Math.min(this.#free + count, this.#lane.slots.length);
+    this.#free = Math.min(this.#free + count, this.#lane.slots);
     this.#go();
   }
 
@@ -61,7 +61,7 @@ export class LaneSender extends Readable {
       this.destroy(Failure.from(error));
       return;
     }
-    const isIdle = this.#free === this.#lane.slots.length;
+    const isIdle = this.#free === this.#lane.slots;
     if (this.#filled > 0 && (isIdle || this.#isComplete)) this.#send();
     if (this.#rest.length > 0) this.#body.pause();
     else if (this.#isComplete) this.push(null);
@@ -73,9 +73,9 @@ export class LaneSender extends Readable {
   }
 
   #fill(): void {
-    const { slots, slotBytes } = this.#lane;
+    const { slotBytes } = this.#lane;
     const piece = this.#rest.subarray(0, slotBytes - this.#filled);
-    this.#memory.writeNow((slots[this.#slot] ?? 0) + this.#filled, piece);
+    this.#memory.writeNow(slotAddress(this.#lane, this.#slot) + this.#filled, piece);
     this.#rest = this.#rest.subarray(piece.length);
     this.#filled += piece.length;
     if (this.#filled === slotBytes) this.#send();
@@ -85,6 +85,6 @@ export class LaneSender extends Readable {
     this.push(encodeLength(this.#filled));
     this.#filled = 0;
     this.#free -= 1;
-    this.#slot = (this.#slot + 1) % this.#lane.slots.length;
+    this.#slot = (this.#slot + 1) % this.#lane.slots;
   }
 }

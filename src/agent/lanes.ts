@@ -17,6 +17,7 @@ import {
   lanePath,
   laneWorthBytes,
   parseOffer,
+  slotAddress,
 } from "./protocol/lane.ts";
 
 /**
@@ -129,9 +130,14 @@ function withoutLane<Fields extends Readonly<Record<string, string | string[]>>>
   ) as Fields;
 }
 
-async function isMarked({ slots, slotBytes, mark }: LaneOffer, memory: GuestBytes): Promise<boolean> {
-  for (const slot of slots) if (!(await memory.isAtHand(slot, slotBytes))) return false;
+async function isMarked(offer: LaneOffer, memory: GuestBytes): Promise<boolean> {
+  const { address, mark, slots } = offer;
+  if (!(await memory.isAtHand(address, slotAddress(offer, slots) - address))) return false;
   const found = Buffer.alloc(mark.length);
-  memory.readNow(slots[0] ?? 0, found);
+  try {
+    memory.readNow(address, found);
+  } catch {
+    return false;
+  }
   return found.equals(mark);
 }

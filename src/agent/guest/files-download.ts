@@ -66,11 +66,11 @@ async function sendWhole(
   const { length, bytes } = await contentOf(file, size);
   if (coding === "gzip" && length !== 0) {
     response.writeHead(200, { ...headers, "content-encoding": "gzip" });
-    await pipeline(bytes, createGzip({ level: 1 }), response);
+    await pipeline(bytes, createGzip({ level: 1 }), response.stream);
     return;
   }
   response.writeHead(200, length === undefined ? headers : { ...headers, "content-length": length });
-  await pipeline(bytes, response);
+  await pipeline(bytes, response.stream);
 }
 
 /** By a lane, where the host takes one, it is worth it and one is free. */
@@ -84,7 +84,7 @@ async function sendStretch(
   using lane = asked ? lanes.open() : undefined;
   if (lane === undefined) {
     response.writeHead(status, { ...headers, "content-length": to - from });
-    await pipeline(pieces(file, from, to), response);
+    await pipeline(pieces(file, from, to), response.stream);
   } else {
     response.writeHead(status, { ...headers, [laneHeader]: lane.offer, [laneLengthHeader]: to - from });
     await sendByLane({ file, from, to }, lane, { request, response });

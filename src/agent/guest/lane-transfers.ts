@@ -88,10 +88,13 @@ class FreeSlots {
       for (const each of emptied) this.#count += each;
       this.#wake();
     });
-    request.stream.once("close", () => {
-      this.#gone = true;
-      this.#wake();
-    });
+    // A stream that is broken off without an error closes only when its writer has noticed.
+    for (const event of ["aborted", "close"]) {
+      request.stream.once(event, () => {
+        this.#gone = true;
+        this.#wake();
+      });
+    }
   }
 
   use(): void {

@@ -1,12 +1,12 @@
-import { encodeOffer } from "../protocol/lane.ts";
+import { encodeOffer, markBytes, markRoomBytes } from "../protocol/lane.ts";
 import type { KernelRandom } from "./kernel-random.ts";
 import type { LanePage, TakeLanePage } from "./lane-memory.ts";
 
 /** Each transfer of a slot costs an emulated machine more than what is in it: few and large ones are best. */
 const laneSlots = 2;
+const slotBytes = 1020 * 1024;
 /** What may pass by lanes at once. */
 const lanesMax = 4;
-const markBytes = 16;
 
 /**
  * The lanes of this machine. Their memory is taken as more of them are needed, and kept. Those who find none go
@@ -32,11 +32,10 @@ export class Lanes {
     const mark = this.#random.bytes(markBytes);
     bytes.fill(0); // All of it is the machine's own then, whatever snapshot it woke up from.
     bytes.set(mark);
-    const slotBytes = bytes.length / laneSlots;
-    const starts = Array.from({ length: laneSlots }, (_, slot) => slot * slotBytes);
+    const starts = Array.from({ length: laneSlots }, (_, slot) => markRoomBytes + slot * slotBytes);
     const lane = new Lane({
       id,
-      offer: encodeOffer({ id, mark, slotBytes, slots: starts.map((at) => address + at) }),
+      offer: encodeOffer({ id, mark, address, slotBytes, slots: laneSlots }),
       slots: starts.map((at) => bytes.subarray(at, at + slotBytes)),
       onUnused: () => {
         this.#open.delete(id);

@@ -2,7 +2,7 @@
  * How the bytes of a file pass beside the channel, by memory of the guest that the host reads and writes.
  *
  * A lane is some slots of the guest's memory, lent to one transfer. The guest tells where they are, and which mark it
- * has put at the beginning of the first: a host that does not find it there leaves lanes alone. The sender fills the
+ * has put before the first: a host that does not find it there leaves lanes alone. The sender fills the
  * slots in turn and sends, where the bytes would be, the length of each as four bytes; the receiver answers with how
  * many slots it has emptied, as bytes to be added up. Until then a slot is the receiver's.
  *
@@ -22,34 +22,40 @@ export const lanePath = "/lane";
 /** What is smaller gains nothing. */
 export const laneWorthBytes = 256 * 1024;
 
-export const slotBytesMax = 1024 * 1024;
+export const markBytes = 16;
+/** Before the first slot, so that no file is put in the mark's place. */
+export const markRoomBytes = 4096;
+const slotBytesMax = 1024 * 1024;
 const slotsMax = 16;
-const markBytes = 16;
 const lengthBytes = 4;
 
-/** Where a lane is. */
+/** Where a lane is: room for a mark, and behind it all slots. */
 export interface LaneOffer {
   readonly id: string;
-  /** What stands at the beginning of its first slot. */
   readonly mark: Buffer;
+  /** In the memory of the machine. */
+  readonly address: number;
   readonly slotBytes: number;
-  /** The addresses of its slots in the memory of the machine. */
-  readonly slots: readonly number[];
+  readonly slots: number;
 }
 
-export function encodeOffer({ id, mark, slotBytes, slots }: LaneOffer): string {
-  return `${id} ${mark.toString("hex")} ${slotBytes} ${slots.join(",")}`;
+export function encodeOffer({ id, mark, address, slotBytes, slots }: LaneOffer): string {
+  return [id, mark.toString("hex"), address, slotBytes, slots].join(" ");
 }
 
 /** Undefined when it is none: a guest may say anything. */
 export function parseOffer(text: string | string[] | undefined): LaneOffer | undefined {
-  const match = /^(\w{1,32}) ([0-9a-f]{32}) (\d{1,7}) (\d{1,15}(?:,\d{1,15})*)$/.exec(String(text));
+  const match = /^(\w{1,32}) ([0-9a-f]{32}) (\d{1,15}) (\d{1,7}) (\d{1,2})$/.exec(String(text));
   if (match === null) return undefined;
-  const [, id = "", mark = "", bytes = "", addresses = ""] = match;
-  const slotBytes = Number(bytes);
-  const slots = addresses.split(",").map(Number);
-  if (slotBytes < markBytes || slotBytes > slotBytesMax || slots.length > slotsMax) return undefined;
-  return { id, mark: Buffer.from(mark, "hex"), slotBytes, slots };
+  const [, id = "", mark = "", address = "", slotBytes = "", slots = ""] = match;
+  const offer = { id, mark: Buffer.from(mark, "hex"), address: Number(address) };
+  const sizes = { slotBytes: Number(slotBytes), slots: Number(slots) };
+  const isSized = sizes.slotBytes >= 1 && sizes.slotBytes <= slotBytesMax;
+  return isSized && sizes.slots >= 1 && sizes.slots <= slotsMax ? { ...offer, ...sizes } : undefined;
+}
+
+export function slotAddress({ address, slotBytes }: LaneOffer, slot: number): number {
+  return address + markRoomBytes + slot * slotBytes;
 }
 
 export function encodeLength(length: number): Buffer {
