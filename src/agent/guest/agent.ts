@@ -11,6 +11,7 @@ import type { TakeLanePage } from "./lane-memory.ts";
 import { Lanes } from "./lanes.ts";
 import { MachineUsage } from "./machine-usage.ts";
 import type { Port } from "./port.ts";
+import { ProcessJournal } from "./process-journal.ts";
 import { ProcessTable } from "./process-table.ts";
 import { route } from "./router.ts";
 import { createSessionServer, serveSessions } from "./sessions.ts";
@@ -60,7 +61,7 @@ export function startAgent({ port, secret, identity, koffi, ...options }: AgentO
     metadata: metadataOf(koffi),
     lanes: new Lanes(options.takeLanePage, random),
     usage: new MachineUsage(systemClock),
-    table: new ProcessTable(spawner, systemClock),
+    table: new ProcessTable(spawner, systemClock, new ProcessJournal(`${options.inheritance}-processes`)),
     watchers: new Watchers(koffi),
     clock: systemClock,
     path: options.path,
