@@ -132,6 +132,14 @@ describe("lanes", () => {
     assert.ok(memory.readBytes >= 4 * content.length);
   });
 
+  it("are not waited for by a client who has left", async () => {
+    const body = new Readable({ read() {} });
+    const upload = agent.ask({ method: "POST", path: pathOf("never"), headers: octets, body });
+    body.destroy(new Error("the client has left"));
+    await assert.rejects(upload, /the client has left/);
+    assert.ok(!existsSync(at("never")));
+  });
+
   it("send what a slow client has sent as soon as the guest has nothing else to do", async () => {
     const { promise: rest, resolve } = Promise.withResolvers<void>();
     const body = Readable.from(

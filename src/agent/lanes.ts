@@ -1,4 +1,6 @@
 import { Readable } from "node:stream";
+import { ignore } from "../base/abortable.ts";
+import { Failure } from "../base/failure.ts";
 import {
   answerOf,
   begin,
@@ -37,12 +39,12 @@ export class Lanes implements AsyncDisposable {
 
   /** A request for or with a file: like `exchange`. */
   async request(request: GuestRequest, signal: AbortSignal): Promise<GuestAnswer> {
+    const { method, body } = request;
     const plain = { ...request, headers: withoutLane(request.headers) };
-    const isUpload = request.body instanceof Readable && isWorth(plain.headers["content-length"]);
-    const answer =
-      (this.#areOfUse && isUpload && (await this.#upload(plain, signal))) ||
-      (this.#areOfUse && request.method === "GET" && (await this.#download(plain, signal)));
-    return answer || (await exchange(this.#open, plain, signal));
+    if (this.#areOfUse && body instanceof Readable && isWorth(plain.headers["content-length"]))
+      return await this.#upload(plain, body, signal);
+    const answer = this.#areOfUse && method === "GET" ? await this.#download(plain, signal) : undefined;
+    return answer ?? (await exchange(this.#open, plain, signal));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -71,25 +73,26 @@ export class Lanes implements AsyncDisposable {
     };
   }
 
-  /** Undefined when the guest has no lane for it. */
-  async #upload(request: GuestRequest, signal: AbortSignal): Promise<GuestAnswer | undefined> {
-    const question = { method: "POST", path: lanePath, headers: {} };
-    const stream = begin(this.#open, question, signal, false);
-    const opened = await answerOf(stream, question, signal);
-    const lane = opened.status === 200 ? await this.#laneIn(opened) : undefined;
-    this.#areOfUse &&= opened.status !== 404;
-    if (lane === undefined) {
-      stream.destroy();
-      return undefined;
-    }
-    const body = new LaneSender(request.body as Readable, lane.offer, lane.memory);
-    stream.on("data", (emptied: Buffer) => {
-      for (const each of emptied) body.emptied(each);
+  async #upload(request: GuestRequest, body: Readable, signal: AbortSignal): Promise<GuestAnswer> {
+    body.on("error", ignore); // It is looked at again when there is a lane.
+    const opened = await this.#openLane(signal).catch((error: unknown) => {
+      body.destroy(); // Whoever made it learns that it is of no use.
+      throw error;
     });
-    stream.once("close", () => body.destroy());
+    if (body.destroyed && !body.readableEnded) {
+      opened?.stream.destroy();
+      throw body.errored ?? new Failure("cancelled", "the body of the request was cut short");
+    }
+    if (opened === undefined) return await exchange(this.#open, request, signal);
+    const { lane, stream } = opened;
+    const lengths = new LaneSender(body, lane.offer, lane.memory);
+    stream.on("data", (emptied: Buffer) => {
+      for (const each of emptied) lengths.emptied(each);
+    });
+    stream.once("close", () => lengths.destroy());
     const { "content-length": _, ...headers } = request.headers;
     try {
-      const asked = { ...request, headers: { ...headers, [laneHeader]: lane.offer.id }, body };
+      const asked = { ...request, headers: { ...headers, [laneHeader]: lane.offer.id }, body: lengths };
       const answer = await exchange(this.#open, asked, signal);
       answer.body.once("close", () => stream.destroy());
       return answer;
@@ -97,6 +100,18 @@ export class Lanes implements AsyncDisposable {
       stream.destroy();
       throw error;
     }
+  }
+
+  /** Undefined when the guest has none to give. A lane is lent until its stream is destroyed. */
+  async #openLane(signal: AbortSignal): Promise<{ lane: OpenedLane; stream: Readable } | undefined> {
+    const question = { method: "POST", path: lanePath, headers: {} };
+    const stream = begin(this.#open, question, signal, false);
+    const opened = await answerOf(stream, question, signal);
+    const lane = opened.status === 200 ? await this.#laneIn(opened) : undefined;
+    this.#areOfUse &&= opened.status !== 404;
+    if (lane !== undefined) return { lane, stream };
+    stream.destroy();
+    return undefined;
   }
 
   /** The lane that an answer offers, if the memory is there, can be moved at once, and bears its mark. */
@@ -124,10 +139,10 @@ function isWorth(contentLength: string | string[] | undefined): boolean {
   return contentLength === undefined || Number(contentLength) >= laneWorthBytes;
 }
 
-function withoutLane<Fields extends Readonly<Record<string, string | string[]>>>(fields: Fields): Fields {
-  return Object.fromEntries(
-    Object.entries(fields).filter(([name]) => name.toLowerCase() !== laneHeader),
-  ) as Fields;
+/** Names in lower case. */
+function withoutLane(fields: Readonly<Record<string, string | string[]>>): Record<string, string | string[]> {
+  const all = Object.entries(fields).map(([name, value]) => [name.toLowerCase(), value] as const);
+  return Object.fromEntries(all.filter(([name]) => name !== laneHeader));
 }
 
 async function isMarked(offer: LaneOffer, memory: GuestBytes): Promise<boolean> {
