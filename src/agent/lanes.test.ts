@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { buffer } from "node:stream/consumers";
 import { after, before, beforeEach, describe, it } from "node:test";
-import { gunzipSync, gzipSync } from "node:zlib";
+import { gzipSync } from "node:zlib";
 import { eventually } from "../base/testing/virtual-clock.ts";
 import { AgentFixture, patience } from "./testing/agent-fixture.ts";
 import { ProcessBytes } from "./testing/process-bytes.ts";
@@ -64,7 +64,7 @@ describe("lanes", () => {
     assert.ok(moved() >= 6 * content.length, "nothing passed by the channel");
   });
 
-  it("carry ranges, forms and what is packed", async () => {
+  it("carry ranges, forms and what comes packed", async () => {
     const part = await read("known", { range: "bytes=1000-2000999" });
     assert.equal(part.status, 206);
     assert.equal(part.headers["content-range"], `bytes 1000-2000999/${content.length}`);
@@ -82,8 +82,8 @@ describe("lanes", () => {
     assert.ok((await readFile(at("form"))).equals(content));
     assert.ok(memory.writtenBytes >= packed.length + form.length);
     const { headers, body } = await read("known", { "accept-encoding": "gzip" });
-    assert.equal(headers["content-encoding"], "gzip");
-    assert.ok(gunzipSync(body).equals(content));
+    assert.equal(headers["content-encoding"], undefined, "packing would cost more than the way");
+    assert.ok(body.equals(content));
   });
 
   it("are not taken for what is small, nor by a client who asks for one himself", async () => {

@@ -13,7 +13,10 @@ import type { Lanes } from "./lanes.ts";
 /** Bytes read at once: one goes out while the next is read, so this bounds the memory of a download. */
 const pieceBytes = 64 * 1024;
 
-/** Larger files go as they are: packing them costs a guest's processor more than the way out of it. */
+/**
+ * Larger files go as they are: packing them costs a guest's processor more than the way out of it. By a lane, all that
+ * are worth one.
+ */
 const gzipBytesMax = 8 * 1024 * 1024;
 
 interface Exchange {
@@ -60,7 +63,8 @@ async function sendWhole(
   const { request, response } = exchange;
   const coding = codingFor(request.headers["accept-encoding"]);
   if (coding === undefined) throw new StatusError(406, "the file can be sent as it is, or as gzip");
-  if (size > gzipBytesMax || (coding === "identity" && size >= laneWorthBytes)) {
+  const gzipMax = request.headers[laneHeader] === undefined ? gzipBytesMax : laneWorthBytes;
+  if (size > gzipMax || (coding === "identity" && size >= laneWorthBytes)) {
     return await sendStretch({ file, from: 0, to: size }, exchange, 200, headers);
   }
   const { length, bytes } = await contentOf(file, size);
