@@ -69,7 +69,7 @@ describe("subscribers of a process", () => {
     assert.ok(all.length > 53_000_000, "base64 of forty megabytes");
   });
 
-  it("who read slowly hold up neither the process nor the others, and are told when they are too far behind", async () => {
+  it("who read slowly hold up neither the process nor the others, and are told when too far behind", async () => {
     const { pid, events } = await started("read go; head -c 12000000 /dev/zero; echo done >&2");
     const slow = agent.processes.connect({ process: by(pid) })[Symbol.asyncIterator]();
     assert.equal((await slow.next()).value?.event?.event.case, "start");

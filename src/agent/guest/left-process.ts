@@ -6,8 +6,8 @@ import type { Exit, Spawned } from "./spawn.ts";
 const pollMs = 500;
 
 /**
- * A process whose agent has died. It can be listed and ended, and its end is noticed; what it reads and writes has gone
- * with that agent, and so has the way to learn how it ends.
+ * A process whose agent has died. It can be listed and ended, and its end is noticed; what it reads and writes has
+ * gone with that agent, and so has the way to learn how it ends.
  */
 export function leftSpawned(identity: ProcessIdentity, clock: Clock): Spawned {
   const exited = new Promise<Exit>((resolve) => {
