@@ -1,4 +1,4 @@
-import type { ClientHttp2Stream, IncomingHttpHeaders } from "node:http2";
+import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from "node:http2";
 import { Readable } from "node:stream";
 import { Failure } from "../base/failure.ts";
 
@@ -72,6 +72,11 @@ export function bindToSignal(stream: ClientHttp2Stream, signal: AbortSignal): vo
   stream.once("close", () => signal.removeEventListener("abort", onAbort));
   // Whoever reads or waits learns it; a stream that nobody reads must not end the daemon.
   stream.on("error", () => {});
+}
+
+/** Gives up a stream, so that the other end is sure to notice: one that ends without an error may seem to go on. */
+export function cancel(stream: ClientHttp2Stream): void {
+  if (!stream.destroyed) stream.close(constants.NGHTTP2_CANCEL);
 }
 
 /** Resolves with the headers of the answer; the stream's end before that is `unavailable`. */

@@ -1,6 +1,7 @@
 import type { ClientHttp2Stream } from "node:http2";
 import { Readable } from "node:stream";
 import { Failure } from "../base/failure.ts";
+import { cancel } from "./exchange.ts";
 import type { GuestBytes } from "./guest-bytes.ts";
 import { type LaneOffer, LengthSplitter, slotAddress } from "./protocol/lane.ts";
 
@@ -46,7 +47,7 @@ export class LaneReader extends Readable {
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    if (!this.#isComplete) this.#stream.destroy();
+    if (!this.#isComplete) cancel(this.#stream);
     done(error);
   }
 

@@ -1,9 +1,11 @@
+import type { ClientHttp2Stream } from "node:http2";
 import { Readable } from "node:stream";
 import { ignore } from "../base/abortable.ts";
 import { Failure } from "../base/failure.ts";
 import {
   answerOf,
   begin,
+  cancel,
   exchange,
   type GuestAnswer,
   type GuestRequest,
@@ -62,7 +64,7 @@ export class Lanes implements AsyncDisposable {
     }
     const lane = await this.#laneIn(answer);
     if (lane === undefined) {
-      stream.destroy();
+      cancel(stream);
       return undefined;
     }
     const { [laneLengthHeader]: length = "", ...headers } = withoutLane(answer.headers);
@@ -80,7 +82,7 @@ export class Lanes implements AsyncDisposable {
       throw error;
     });
     if (body.destroyed && !body.readableEnded) {
-      opened?.stream.destroy();
+      if (opened !== undefined) cancel(opened.stream);
       throw body.errored ?? new Failure("cancelled", "the body of the request was cut short");
     }
     if (opened === undefined) return await exchange(this.#open, request, signal);
@@ -94,23 +96,23 @@ export class Lanes implements AsyncDisposable {
     try {
       const asked = { ...request, headers: { ...headers, [laneHeader]: lane.offer.id }, body: lengths };
       const answer = await exchange(this.#open, asked, signal);
-      answer.body.once("close", () => stream.destroy());
+      answer.body.once("close", () => cancel(stream));
       return answer;
     } catch (error) {
-      stream.destroy();
+      cancel(stream);
       throw error;
     }
   }
 
   /** Undefined when the guest has none to give. A lane is lent until its stream is destroyed. */
-  async #openLane(signal: AbortSignal): Promise<{ lane: OpenedLane; stream: Readable } | undefined> {
+  async #openLane(signal: AbortSignal): Promise<{ lane: OpenedLane; stream: ClientHttp2Stream } | undefined> {
     const question = { method: "POST", path: lanePath, headers: {} };
     const stream = begin(this.#open, question, signal, false);
     const opened = await answerOf(stream, question, signal);
     const lane = opened.status === 200 ? await this.#laneIn(opened) : undefined;
     this.#areOfUse &&= opened.status !== 404;
     if (lane !== undefined) return { lane, stream };
-    stream.destroy();
+    cancel(stream);
     return undefined;
   }
 

@@ -88,9 +88,11 @@ class FreeSlots {
       for (const each of emptied) this.#count += each;
       this.#wake();
     });
+    const { stream } = request;
+    this.#gone = stream.closed || stream.destroyed;
     // A stream that is broken off without an error closes only when its writer has noticed.
     for (const event of ["aborted", "close"]) {
-      request.stream.once(event, () => {
+      stream.once(event, () => {
         this.#gone = true;
         this.#wake();
       });
