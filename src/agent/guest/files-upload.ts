@@ -2,7 +2,7 @@ import { chownSync, constants, fstatSync } from "node:fs";
 import { open } from "node:fs/promises";
 import type { Http2ServerRequest } from "node:http2";
 import { basename, dirname } from "node:path";
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { StatusError } from "./answers.ts";
 import type { Metadata } from "./attributes.ts";
@@ -37,8 +37,8 @@ const openFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | c
 export async function upload(request: Http2ServerRequest, target: UploadTarget): Promise<Uploaded[]> {
   const type = request.headers["content-type"] ?? "";
   const pairs = pairsOf(request);
+  const body = bodyOf(request, target.lane);
   if (/^multipart\/form-data\b/i.test(type)) {
-    const body = unpacked(request, target.lane) ?? bodyOf(request, target.lane);
     const destination = (name: string | undefined) => {
       const path = target.path ?? name;
       if (path === undefined || path === "") {
@@ -46,7 +46,11 @@ export async function upload(request: Http2ServerRequest, target: UploadTarget):
       }
       return target.resolve(path);
     };
-    return await readParts(body, type, (name, part) => write(destination(name), part, target, pairs));
+    return await readParts(
+      body,
+      type,
+      async (name, part) => await write(destination(name), part, target, pairs),
+    );
   }
   if (!/^application\/octet-stream\b/i.test(type)) {
     throw new StatusError(400, `an upload is multipart/form-data or application/octet-stream, not '${type}'`);
@@ -54,27 +58,26 @@ export async function upload(request: Http2ServerRequest, target: UploadTarget):
   if (target.path === undefined) {
     throw new StatusError(400, "an upload of bytes needs the query parameter 'path'");
   }
-  const packed = unpacked(request, target.lane);
-  const body = packed ?? (target.lane === undefined ? request : piecesFrom(target.lane, request));
   return [await write(target.resolve(target.path), body, target, pairs)];
 }
 
-function bodyOf(request: Http2ServerRequest, lane: Lane | undefined): Readable {
-  return lane === undefined ? request : streamFrom(lane, request);
-}
-
-/** Undefined when the body is not packed. */
-function unpacked(request: Http2ServerRequest, lane: Lane | undefined): Readable | undefined {
+/** The bytes that a client has sent. A piece holds good until the next is asked for. */
+function bodyOf(request: Http2ServerRequest, lane: Lane | undefined): AsyncIterable<Buffer> {
   const encoding = request.headers["content-encoding"] ?? "identity";
-  if (encoding === "identity") return undefined;
+  if (encoding === "identity") return lane === undefined ? unharmed(request) : piecesFrom(lane, request);
   if (encoding !== "gzip") throw new StatusError(415, `the content encoding '${encoding}' is not known`);
+  const packed = lane === undefined ? request : streamFrom(lane, request);
   const gunzip = createGunzip();
   // Not by `pipeline`: it would destroy the request, and with it the way for an answer.
   request.on("aborted", () => gunzip.destroy(new StatusError(400, "the upload broke off")));
-  const body = bodyOf(request, lane);
-  gunzip.on("error", () => body.unpipe(gunzip));
-  body.on("error", (error) => gunzip.destroy(error));
-  return body.pipe(gunzip);
+  packed.on("error", (error) => gunzip.destroy(error));
+  gunzip.on("error", () => packed.unpipe(gunzip));
+  return unharmed(packed.pipe(gunzip));
+}
+
+/** What is left of a body when reading it fails must not take the request, and the way for an answer, with it. */
+function unharmed(body: Readable): AsyncIterable<Buffer> {
+  return body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
 }
 
 /** `X-Metadata-<key>: <value>`, keys in lower case. */
@@ -88,7 +91,7 @@ function pairsOf({ headers }: Http2ServerRequest): ReadonlyMap<string, string> {
 
 async function write(
   path: string,
-  body: Readable | AsyncGenerator<Buffer>,
+  body: AsyncIterable<Buffer>,
   { user, metadata }: UploadTarget,
   pairs: ReadonlyMap<string, string>,
 ): Promise<Uploaded> {
@@ -96,9 +99,7 @@ async function write(
     makeDirectories(dirname(path), user);
     await using file = await open(path, openFlags, 0o644);
     if (fstatSync(file.fd).uid !== user.uid) chownSync(path, user.uid, user.gid);
-    // What is left of the body when this fails must not take the request, and the way for an answer, with it.
-    const pieces = body instanceof Readable ? body.iterator({ destroyOnReturn: false }) : body;
-    for await (const piece of pieces as AsyncIterable<Buffer>) {
+    for await (const piece of body) {
       for (let done = 0; done < piece.length; ) {
         done += (await file.write(piece, done, piece.length - done)).bytesWritten;
       }
