@@ -52,7 +52,10 @@ export interface Bucket extends AsyncDisposable {
   /** Where it is, without secrets. */
   readonly name: string;
   head(key: string, signal: AbortSignal): Promise<ObjectInfo>;
-  /** The whole object, or exactly `range.length` bytes of it; a range beyond the end is `corrupt`. */
+  /**
+   * The whole object, or exactly `range.length` bytes of it; a range beyond the end is `corrupt`. A piece belongs to
+   * whoever reads until the next one is asked for: then its memory may be used again.
+   */
   read(key: string, range: ByteRange | undefined, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /** The object appears whole or not at all, and survives a crash once this resolves. */
   put(key: string, body: Uint8Array | PutFile, options: PutOptions, signal: AbortSignal): Promise<ObjectInfo>;

@@ -1,5 +1,5 @@
 /** Artifacts that are devices: indexed, cut into chunks, read by range. */
-export const imageArtifacts = ["rootfs", "memfile"] as const;
+export const imageArtifacts = ["rootfs", "memfile", "firstpages"] as const;
 /** Artifacts that are small files: fetched whole. */
 export const fileArtifacts = ["snapfile", "metafile"] as const;
 

@@ -12,19 +12,25 @@ export class FrameReader {
     this.#pieces = pieces[Symbol.asyncIterator]();
   }
 
-  /** The next `bytes` bytes. Throws `corrupt` when the stream ends before that. */
+  /** The next `bytes` bytes, the caller's until it takes more. Throws `corrupt` when the stream ends before that. */
   async take(bytes: number): Promise<Uint8Array> {
-    const held = [this.#rest];
-    let heldBytes = this.#rest.length;
-    while (heldBytes < bytes) {
+    if (this.#rest.length >= bytes) return this.#cut(bytes);
+    const frame = Buffer.allocUnsafe(bytes);
+    for (let at = 0; ; ) {
+      const part = this.#cut(Math.min(bytes - at, this.#rest.length));
+      frame.set(part, at);
+      at += part.length;
+      if (at === bytes) return frame;
       const step = await this.#pieces.next();
       if (step.done === true) throw new Failure("corrupt", `${this.#name} ended too early`);
-      held.push(step.value);
-      heldBytes += step.value.length;
+      this.#rest = step.value;
     }
-    const all = held.length === 1 ? this.#rest : Buffer.concat(held, heldBytes);
-    this.#rest = all.subarray(bytes);
-    return all.subarray(0, bytes);
+  }
+
+  #cut(bytes: number): Uint8Array {
+    const part = this.#rest.subarray(0, bytes);
+    this.#rest = this.#rest.subarray(bytes);
+    return part;
   }
 
   /** Ends the stream, read to its end or not. */

@@ -13,12 +13,13 @@ describe("a manifest", () => {
   const entry = { bytes: 7, digest: "ab".repeat(32) };
   const image = { bytes: chunkBytes, storageBytes: chunkBytes, packBytes: 9, index: entry };
   const manifest: Manifest = {
-    formatVersion: 1,
+    formatVersion: 2,
     build,
     createdAt: "2026-11-25T08:00:00.000Z",
     ancestors: [{ build: randomBuildId(random), artifact: "rootfs", index: entry }],
     rootfs: image,
     memfile: image,
+    firstpages: image,
     snapfile: entry,
     metafile: entry,
     shape: {
@@ -37,7 +38,7 @@ describe("a manifest", () => {
 
   it("reads as it was written", () => {
     assert.deepEqual(parseManifest(bytes, build), manifest);
-    assert.deepEqual(artifactsOf(manifest), ["rootfs", "memfile", "snapfile", "metafile"]);
+    assert.deepEqual(artifactsOf(manifest), ["rootfs", "memfile", "firstpages", "snapfile", "metafile"]);
     assert.deepEqual(encodeManifest(parseManifest(bytes, build)), bytes);
   });
 
@@ -84,8 +85,8 @@ describe("a manifest", () => {
 
   it("of a newer version is refused by its number", () => {
     assert.throws(
-      () => parseManifest(seal({ formatVersion: 2, anything: true }), build),
-      (error) => Failure.is(error, "invalid") && error.message.includes("version 2"),
+      () => parseManifest(seal({ formatVersion: 3, anything: true }), build),
+      (error) => Failure.is(error, "invalid") && error.message.includes("version 3"),
     );
   });
 

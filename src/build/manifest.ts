@@ -5,7 +5,7 @@ import { indexLimits } from "./index-rules.ts";
 import { seal, unseal } from "./sealed-json.ts";
 
 /** Version of the manifest's format. A newer one is refused: docs/formats.md. */
-export const manifestVersion = 1;
+export const manifestVersion = 2;
 /** Largest manifest that is read, in bytes. */
 export const manifestBytesMax = 256 * 1024;
 /** Largest small file of a build: snapfile or metafile, in bytes. They are fetched whole. */
@@ -50,7 +50,7 @@ const ancestor = z.strictObject({ build: buildId, artifact: z.enum(imageArtifact
 const input = z.strictObject({ name: inputName, digest, bytes: size });
 
 const manifest = z.strictObject({
-  formatVersion: z.literal(manifestVersion),
+  formatVersion: z.literal([1, manifestVersion]),
   build: buildId,
   createdAt: z.iso.datetime(),
   /** Every other build that an index of this one refers to. */
@@ -60,6 +60,8 @@ const manifest = z.strictObject({
     .refine((all) => areUnlike(all.map((one) => `${one.build} ${one.artifact}`)), "names one twice"),
   rootfs: imageEntry.optional(),
   memfile: imageEntry.optional(),
+  /** Since version 2: what machines read first of the memory. */
+  firstpages: imageEntry.optional(),
   snapfile: fileEntry.optional(),
   metafile: fileEntry,
   shape: machineShape.optional(),

@@ -4,7 +4,7 @@ import path from "node:path";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
 import type { Bucket } from "../bucket/bucket.ts";
-import { imageArtifacts } from "./artifact.ts";
+import { type ImageArtifact, imageArtifacts } from "./artifact.ts";
 import { isPublished } from "./is-published.ts";
 import {
   type Ancestor,
@@ -30,6 +30,7 @@ export interface PublishOptions {
   readonly artifacts: {
     readonly rootfs?: string | ChildImage;
     readonly memfile?: string | ChildImage;
+    readonly firstpages?: string;
     readonly snapfile?: string;
   };
   readonly metafile: Buffer;
@@ -85,7 +86,7 @@ async function putArtifacts(
   const inputs: BuildInput[] = [];
   for (const { name, path } of options.inputs)
     inputs.push({ name, ...(await putBlob(bucket, path, clock, signal)) });
-  const images: { rootfs?: ImageEntry; memfile?: ImageEntry } = {};
+  const images: Partial<Record<ImageArtifact, ImageEntry>> = {};
   const ancestors: Ancestor[] = [];
   for (const artifact of imageArtifacts) {
     const image = artifacts[artifact];

@@ -13,6 +13,7 @@ import { seal } from "./sealed-json.ts";
 import { encodeCard, parseCard } from "./template-card.ts";
 import { registerSampleV1 } from "./testing/register-sample-v1.ts";
 import { sampleV1 } from "./testing/sample-v1.ts";
+import { sampleV2 } from "./testing/sample-v2.ts";
 import { verified } from "./verified.ts";
 
 const never = new AbortController().signal;
@@ -69,5 +70,14 @@ describe("a stored sample of version 1", () => {
     const [zeros, text] = await Array.fromAsync(source.read(request, never));
     assert.ok(zeros !== undefined && Buffer.alloc(chunkBytes).equals(zeros.bytes));
     assert.ok(text !== undefined && Buffer.alloc(8192, filling).equals(text.bytes));
+  });
+});
+
+describe("a stored sample of version 2", () => {
+  it("is read: a manifest that has first pages, and written as it was", () => {
+    const bytes = Buffer.from(sampleV2.manifest);
+    const manifest = parseManifest(bytes, sampleV2.build);
+    assert.equal(manifest.firstpages?.packBytes, 120);
+    assert.ok(encodeManifest(manifest).equals(bytes));
   });
 });

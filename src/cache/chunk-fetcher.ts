@@ -7,6 +7,7 @@ import { ChunkChecker } from "./chunk-checker.ts";
 import { type ChunkFile, nameOf } from "./chunk-file.ts";
 import { comeDown } from "./come-down.ts";
 import { abortableIterable } from "./receive.ts";
+import { Landing } from "./landing.ts";
 import type { Reservation, Room } from "./room.ts";
 
 /** What a waiter gets: `undefined` when the chunk lies on the shelf, its bytes when there was no room to keep it. */
@@ -23,13 +24,14 @@ interface ChunkFlight {
   /** The chunk that comes next: when the flight fails, the one it failed at. */
   next: number;
   readonly controller: AbortController;
-  readonly landings: Map<number, PromiseWithResolvers<Outcome>>;
+  readonly landings: Map<number, Landing<Outcome>>;
   readonly down: Promise<void>;
   waiters: number;
   /** Room that somebody has reserved for it already. */
   readonly reserved: Reservation | undefined;
   /** It has given somebody a chunk: then the rest of the request is worth finishing. */
   served: boolean;
+  readonly onLeft: () => void;
 }
 
 /** How a chunk is wanted. */
@@ -75,7 +77,17 @@ export class ChunkFetcher {
   }
 
   /** Resolves when `chunk` is at hand, or with its bytes when there is no room to keep it. */
-  async want(chunk: number, signal: AbortSignal, wish: Wish = {}): Promise<Landed> {
+  want(chunk: number, signal: AbortSignal, wish: Wish = {}): Promise<Landed> {
+    const flight = this.#flights.get(chunk);
+    // Those who join are many: nothing is made for them that they can do without.
+    if (flight === undefined || flight.controller.signal.aborted || signal.aborted)
+      return this.#bring(chunk, signal, wish);
+    return this.#board(flight, chunk, signal).then((landed) =>
+      landed === "again" ? this.#bring(chunk, signal, wish) : landed,
+    );
+  }
+
+  async #bring(chunk: number, signal: AbortSignal, wish: Wish): Promise<Landed> {
     for (;;) {
       signal.throwIfAborted();
       if (this.#file.isAtHand(chunk)) return undefined;
@@ -113,21 +125,27 @@ export class ChunkFetcher {
     await this.checker.settled();
   }
 
-  async #board(flight: ChunkFlight, chunk: number, signal: AbortSignal): Promise<Outcome> {
+  #board(flight: ChunkFlight, chunk: number, signal: AbortSignal): Promise<Outcome> {
     const landing = flight.landings.get(chunk);
     if (landing === undefined) throw new Failure("internal", `chunk ${chunk} is not in its flight`);
     if (flight.waiters > 0) this.#tools.joined("chunk");
     flight.waiters += 1;
-    try {
-      const landed = await abortable(landing.promise, signal);
-      flight.served = true;
-      return landed;
-    } finally {
-      flight.waiters -= 1;
-      if (flight.waiters === 0 && !flight.served) {
-        flight.controller.abort(new Failure("cancelled", "nobody waits any more"));
-      }
-    }
+    return landing.wait(signal, flight.onLeft);
+  }
+
+  /** One of those who waited for a flight has left. */
+  #left(flight: ChunkFlight): void {
+    flight.waiters -= 1;
+    if (flight.waiters > 0 || flight.served) return;
+    flight.controller.abort(new Failure("cancelled", "nobody waits any more"));
+  }
+
+  #land(flight: ChunkFlight, chunk: number, outcome: Outcome): void {
+    const landing = flight.landings.get(chunk);
+    if (landing === undefined || landing.waiters === 0) return;
+    flight.served = true;
+    flight.waiters -= landing.waiters;
+    landing.land(outcome);
   }
 
   /** A request for `chunk` and its neighbours in the same group that are neither at hand nor under way. */
@@ -145,12 +163,8 @@ export class ChunkFetcher {
     while (last + 1 < end && wanted(last + 1)) last += 1;
     const count = last - first + 1;
     const controller = new AbortController();
-    const landings = new Map<number, PromiseWithResolvers<Outcome>>();
-    for (let index = first; index <= last; index++) {
-      const landing = Promise.withResolvers<Outcome>();
-      landing.promise.catch(ignore);
-      landings.set(index, landing);
-    }
+    const landings = new Map<number, Landing<Outcome>>();
+    for (let index = first; index <= last; index++) landings.set(index, new Landing());
     const down = Promise.withResolvers<void>();
     const flight: ChunkFlight = {
       asked: chunk,
@@ -163,6 +177,7 @@ export class ChunkFetcher {
       waiters: 0,
       reserved,
       served: false,
+      onLeft: () => this.#left(flight),
     };
     for (const index of landings.keys()) this.#flights.set(index, flight);
     this.#all.add(flight);
@@ -194,7 +209,7 @@ export class ChunkFetcher {
       const { first, count } = flight;
       const message = `chunks ${first} to ${first + count - 1} of ${nameOf(this.#file.index)} could not be had`;
       const told = new Failure(failure.code, message, { cause: failure });
-      for (const landing of flight.landings.values()) landing.reject(told);
+      for (const landing of flight.landings.values()) landing.fail(told);
     }
     this.#forget(flight);
   }
@@ -215,7 +230,7 @@ export class ChunkFetcher {
         const landed = await this.#keep(next, step.value.bytes, room, signal);
         this.#tools.backoffs.clear(this.#nameOf(next));
         if (this.#flights.get(next) === flight) this.#flights.delete(next);
-        flight.landings.get(next)?.resolve(landed);
+        this.#land(flight, next, landed);
       }
     } finally {
       // Not waited for: a source that hangs must not hold up those who have left.
@@ -247,7 +262,7 @@ export class ChunkFetcher {
   /** A bad chunk fails alone: those who wait for its neighbours set out again at once (C5, C7). */
   #askAgain(flight: ChunkFlight): void {
     this.#forget(flight);
-    for (const [chunk, landing] of flight.landings) if (chunk !== flight.next) landing.resolve("again");
+    for (const chunk of flight.landings.keys()) if (chunk !== flight.next) this.#land(flight, chunk, "again");
   }
 
   /** For pauses: a bad chunk must not slow the rest of its pack (C7). */

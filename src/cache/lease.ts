@@ -22,17 +22,16 @@ export interface Lease extends AsyncDisposable {
   image(artifact: ImageArtifact): LendableDevice;
   /** The map of an opened image. */
   index(artifact: ImageArtifact): ArtifactIndex;
+  /** The chunk file of an opened image. Who reads it by himself has to verify it, and it may be gone at any time. */
+  source(artifact: ImageArtifact): string;
   /** Path of a small file, verified. */
   file(artifact: FileArtifact, signal: AbortSignal): Promise<string>;
   /** Path of the memfile, whole, verified and sealed: it may be mapped. */
   memfile(signal: AbortSignal): Promise<string>;
   /** What a machine's memory is made of; the image is open then. The file is sealed: it may be mapped. */
   memory(signal: AbortSignal): Promise<MappedMemory>;
-  /**
-   * Its memory for those who can begin before it is whole; undefined when that would gain little, or the memory is a
-   * layer. The image is open then.
-   */
-  partialMemory(signal: AbortSignal): Promise<PartialMemory | undefined>;
+  /** Whether it gains much to begin before its memory is whole; never with a layer. The image is open then. */
+  lacksMemory(signal: AbortSignal): Promise<boolean>;
   /** The bytes of one chunk of an opened image, brought with so many of its neighbours. */
   chunk(
     artifact: ImageArtifact,
@@ -46,12 +45,6 @@ export interface Lease extends AsyncDisposable {
   readonly memfileRetired: AbortSignal;
   /** Path of an input, whole and verified. */
   input(name: InputName, signal: AbortSignal): Promise<string>;
-}
-
-/** A memfile that is not whole yet. */
-export interface PartialMemory {
-  /** The chunk file. What is read from it by oneself must be verified, and may have gone by the next time. */
-  readonly source: string;
 }
 
 /** Less than this is fetched sooner than anything can be begun without it. */
@@ -162,6 +155,11 @@ export class HeldLease implements Lease {
     return this.residence.image(artifact).index;
   }
 
+  source(artifact: ImageArtifact): string {
+    this.#checkHeld();
+    return this.residence.image(artifact).file.path;
+  }
+
   async memory(signal: AbortSignal): Promise<MappedMemory> {
     await this.open("memfile", signal);
     const { index: layer } = this.residence.image("memfile");
@@ -172,11 +170,10 @@ export class HeldLease implements Lease {
     return { path: await this.#map(residence, signal), manifest, index, changes };
   }
 
-  async partialMemory(signal: AbortSignal): Promise<PartialMemory | undefined> {
+  async lacksMemory(signal: AbortSignal): Promise<boolean> {
     await this.open("memfile", signal);
     const { file, index } = this.residence.image("memfile");
-    if (!isFlat(index) || missingBytes(file) < partialBytesMin) return undefined;
-    return { source: file.path };
+    return isFlat(index) && missingBytes(file) >= partialBytesMin;
   }
 
   chunk(

@@ -21,15 +21,18 @@ export interface ShrinkOptions {
 
 /**
  * Frees at least `bytes` of the chunks of a build whose files are closed and that nobody leases, or all of them:
- * the disk first, because a machine that starts waits for its whole memfile. A sealed memfile goes whole, by unlinking
+ * the memfile last, because a machine that starts needs most of it. A sealed memfile goes whole, by unlinking
  * it (C28). Always the journal first, and the space after (C17).
  */
 export async function shrink(options: ShrinkOptions, bytes: number): Promise<void> {
   const { kept, manifest } = options;
-  const before = keptBytesOf(manifest, "rootfs", kept);
-  await dropExtents(options, "rootfs", bytes);
-  const left = bytes - (before - keptBytesOf(manifest, "rootfs", kept));
-  if (left <= 0) return;
+  let left = bytes;
+  for (const artifact of ["rootfs", "firstpages"] as const) {
+    const before = keptBytesOf(manifest, artifact, kept);
+    await dropExtents(options, artifact, left);
+    left -= before - keptBytesOf(manifest, artifact, kept);
+    if (left <= 0) return;
+  }
   if (kept.sealed) await unlinkMemfile(options);
   else await dropExtents(options, "memfile", left);
 }

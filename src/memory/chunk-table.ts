@@ -1,5 +1,8 @@
+import { hash } from "node:crypto";
+import { open } from "node:fs/promises";
 import { chunkBytes } from "../build/artifact.ts";
 import type { ArtifactIndex } from "../build/artifact-index.ts";
+import { isZero } from "../build/is-zero.ts";
 
 const digestBytes = 32;
 const zeroDigest = Buffer.alloc(digestBytes);
@@ -25,6 +28,20 @@ export class ChunkTable {
       return place.zero ? zeroDigest : place.digest;
     });
     return new ChunkTable(index.storageBytes, Buffer.concat(digests));
+  }
+
+  /** Of a file that lies whole on this disk, and is believed. */
+  static async ofFile(path: string): Promise<ChunkTable> {
+    await using file = await open(path, "r");
+    const { size } = await file.stat();
+    const buffer = Buffer.alloc(chunkBytes);
+    const digests: Buffer[] = [];
+    for (let at = 0; at < size; at += chunkBytes) {
+      const { bytesRead } = await file.read(buffer, 0, Math.min(chunkBytes, size - at), at);
+      const chunk = buffer.subarray(0, bytesRead);
+      digests.push(isZero(chunk) ? zeroDigest : hash("sha256", chunk, "buffer"));
+    }
+    return new ChunkTable(size, Buffer.concat(digests));
   }
 
   static decode({ fileBytes, digests }: EncodedTable): ChunkTable {

@@ -14,6 +14,9 @@ export const opcode = {
   batchForget: 42,
 } as const;
 
+/** What the kernel is told unasked; a message of this kind answers no request, whose number is 0 then. */
+export const notice = { store: 4 } as const;
+
 export const version = { major: 7, minor: 31 } as const;
 
 /** Error numbers of Linux, as replies carry them. */

@@ -1,4 +1,4 @@
-import { headerBytes, requestBytesMax, rootNode, version } from "./fuse-protocol.ts";
+import { headerBytes, notice, requestBytesMax, rootNode, version } from "./fuse-protocol.ts";
 
 /** The most that one read asks for. */
 export const readBytesMax = 128 * 1024;
@@ -11,6 +11,7 @@ const blockBytes = 4096;
 /** Room for a request is reckoned with this, so it must fit into what is read at once. */
 const writeBytesMax = requestBytesMax / 16;
 const nameBytesMax = 255;
+const storeHeadBytes = 24;
 
 /** A reply as it is written to the kernel, at once. An error is a number of Linux; then there is no body. */
 export function encodeReply(unique: bigint, error: number, body: Uint8Array = new Uint8Array(0)): Buffer {
@@ -20,6 +21,18 @@ export function encodeReply(unique: bigint, error: number, body: Uint8Array = ne
   reply.writeBigUInt64LE(unique, 8);
   reply.set(body, headerBytes.reply);
   return reply;
+}
+
+/** A message that nobody has asked for (`fuse_notify_store_out`): what the file holds there. */
+export function encodeStore(offset: number, bytes: Uint8Array): Buffer {
+  const message = Buffer.alloc(headerBytes.reply + storeHeadBytes + bytes.length);
+  message.writeUInt32LE(message.length, 0);
+  message.writeInt32LE(notice.store, 4);
+  message.writeBigUInt64LE(BigInt(rootNode), 16);
+  message.writeBigUInt64LE(BigInt(offset), 24);
+  message.writeUInt32LE(bytes.length, 32);
+  message.set(bytes, headerBytes.reply + storeHeadBytes);
+  return message;
 }
 
 /** `fuse_init_out`. Reads are answered in any order; no more is asked beforehand than `readaheadBytes`. */

@@ -23,6 +23,8 @@ export interface MemoryLinkOptions {
   readonly onNews: (chunk: number, news: FaultNews) => void;
   /** A machine reads a chunk, for the first time that any does. */
   readonly onTouch: (chunk: number) => void;
+  /** Every read of a page that the kernel does not have yet, from a server that was asked to tell them. */
+  readonly onPage?: (page: number) => void;
   /** A chunk could not be had; it is tried again, as long as it is wanted. */
   readonly onTrouble: (failure: Failure) => void;
 }
@@ -88,6 +90,7 @@ export class MemoryLink {
     const { chunk, kind } = frame;
     if (kind === frameKind.fault) this.#options.onNews(chunk, parseFaultNews(frame));
     if (kind === frameKind.touched) this.#options.onTouch(chunk);
+    if (kind === frameKind.page) this.#options.onPage?.(chunk);
     if (kind !== frameKind.want || this.#wanted.has(chunk)) return;
     this.#wanted.add(chunk);
     void this.#bring(chunk)

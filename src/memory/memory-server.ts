@@ -14,6 +14,7 @@ import { findByArgument, killByIdentity } from "../base/processes.ts";
 import type { ChunkTable } from "./chunk-table.ts";
 import { MemoryLink, type MemoryLinkOptions } from "./memory-link.ts";
 import { type FileIdentity, identityOfMount } from "./mount-table.ts";
+import type { FirstPagesPlace } from "./server/give-first-pages.ts";
 import type { ServeOrder } from "./server/serve-memory.ts";
 import { unmountLazily } from "./unmount.ts";
 
@@ -30,9 +31,13 @@ export interface StartOptions {
   readonly clock: Clock;
   readonly stalledMs: number;
   readonly withheldMsMax: number;
+  /** What machines read first: the kernel gets to know it before any machine asks. */
+  readonly firstPages?: FirstPagesPlace | undefined;
+  /** Tells of every page that is read; then the kernel reads none beforehand. */
+  readonly tellsPages?: boolean;
 }
 
-type Events = Pick<MemoryLinkOptions, "read" | "onNews" | "onTouch" | "onTrouble">;
+type Events = Pick<MemoryLinkOptions, "read" | "onNews" | "onTouch" | "onPage" | "onTrouble">;
 
 /** How long the process may take to end when it is asked to, before it is killed. */
 const endMsMax = 2_000;
@@ -59,13 +64,15 @@ export class MemoryServer {
 
   /** Throws `unavailable` with the reason where no file can be served; nothing is left of it then. */
   static async start(options: StartOptions, events: Events, signal: AbortSignal): Promise<MemoryServer> {
-    const { build, clock, directory, source, stalledMs, withheldMsMax, table } = options;
+    const { build, clock, directory, source, table, firstPages, tellsPages = false } = options;
     try {
       await mkdir(directory, { mode: 0o700 });
       await writeFile(mountPointIn(directory), "");
       const [socket, mountPoint] = [socketIn(directory), mountPointIn(directory)];
-      const bounds = { stalledMs, withheldMsMax };
-      const order = { build, table: table.encode(), source, socket, mountPoint, directory, ...bounds };
+      const bounds = { stalledMs: options.stalledMs, withheldMsMax: options.withheldMsMax };
+      const first = firstPages && { path: firstPages.path, table: firstPages.table.encode() };
+      const what = { build, table: table.encode(), source, firstPages: first, tellsPages };
+      const order = { ...what, socket, mountPoint, directory, ...bounds };
       await spawnServer(order, signal);
       return await MemoryServer.find({ directory, build, clock }, events, signal);
     } catch (error) {

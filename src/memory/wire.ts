@@ -16,6 +16,8 @@ export const frameKind = {
   fault: 3,
   /** From the server: a chunk is read for the first time. */
   touched: 4,
+  /** From a server that was asked to tell them: a read of a page that is not in the kernel's cache, by its number. */
+  page: 5,
   /** From the daemon: the chunk's bytes. */
   chunk: 16,
   /** From the daemon: nobody needs the file any more. */

@@ -13,7 +13,7 @@ import { Outbox } from "./outbox.ts";
 import { command, wireBytes } from "./protocol.ts";
 import { parseRequest } from "./request.ts";
 import { type Sink, StreamSink } from "./sink.ts";
-import type { SlabPool } from "./slab-pool.ts";
+import type { SlabPool } from "../base/slab-pool.ts";
 import { Transmission } from "./transmission.ts";
 
 export interface ConnectionOptions {

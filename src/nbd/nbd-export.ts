@@ -7,7 +7,7 @@ import { Connection } from "./connection.ts";
 import { defaultLimits, type NbdLimits } from "./limits.ts";
 import { listenUnix } from "./listen-unix.ts";
 import type { Offer } from "./option-reply.ts";
-import { SlabPool } from "./slab-pool.ts";
+import { SlabPool } from "../base/slab-pool.ts";
 
 export interface NbdExportOptions {
   /** Where the Unix socket is made. */

@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { settled } from "../base/testing/virtual-clock.ts";
 import { Outbox } from "./outbox.ts";
 import { StreamSink } from "./sink.ts";
-import { SlabPool } from "./slab-pool.ts";
+import { SlabPool } from "../base/slab-pool.ts";
 
 /** A client's end that keeps what it takes, and takes it when it is told to. */
 class SlowSink extends Writable {

@@ -1,5 +1,5 @@
 import type { FilePart, Sink } from "./sink.ts";
-import type { SlabPool } from "./slab-pool.ts";
+import type { SlabPool } from "../base/slab-pool.ts";
 
 /**
  * Replies on their way to a client. Small ones that are ready together lie side by side in one slab and leave in

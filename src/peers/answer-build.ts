@@ -21,13 +21,9 @@ export async function standingOf(options: StandingOptions, signal: AbortSignal):
     const kept = image === undefined ? [] : keptGroups(image);
     return GroupSet.of([...kept, ...origins.groups(build, artifact)]);
   };
-  const [rootfs, memfile] = await Promise.all(imageArtifacts.map(has));
-  const none = GroupSet.of([]);
-  return {
-    node,
-    leases: offered?.leased ?? false,
-    has: { rootfs: rootfs ?? none, memfile: memfile ?? none },
-  };
+  const sets = await Promise.all(imageArtifacts.map(async (artifact) => [artifact, await has(artifact)]));
+  const all = Object.fromEntries(sets) as Record<ImageArtifact, GroupSet>;
+  return { node, leases: offered?.leased ?? false, has: all };
 }
 
 function keptGroups(image: OfferedImage): number[] {

@@ -187,7 +187,7 @@ describe("peerSource", () => {
       {
         onBuild: (response) => {
           const none = GroupSet.of([]);
-          const has = { rootfs: none, memfile: none };
+          const has = { rootfs: none, memfile: none, firstpages: none };
           response.end(encodeStanding({ node, leases: peer.leases, has }));
         },
         onChunks: giveOne,

@@ -54,16 +54,17 @@ export const nodeName = z.string().regex(/^[a-z0-9]{1,64}$/);
 const standing = z.object({
   node: nodeName,
   leases: z.boolean(),
-  has: z.object({ rootfs: groups, memfile: groups }),
+  // What an older node does not know of, it does not have.
+  has: z.object({ rootfs: groups, memfile: groups, firstpages: groups.default(() => GroupSet.of([])) }),
 });
 
 export function encodeStanding({ node, leases, has }: Standing): Buffer {
-  const sets = { rootfs: has.rootfs.encode(), memfile: has.memfile.encode() };
+  const sets = Object.fromEntries(imageArtifacts.map((artifact) => [artifact, has[artifact].encode()]));
   return Buffer.from(JSON.stringify({ node, leases, has: sets }));
 }
 
 /** Largest answer that is read, in bytes. */
-export const standingBytesMax = 2 * groupSetTextMax + 1024;
+export const standingBytesMax = imageArtifacts.length * groupSetTextMax + 1024;
 
 /** Throws `corrupt`. */
 export function decodeStanding(bytes: Uint8Array): Standing {

@@ -15,7 +15,8 @@ function ownerOf(names: readonly string[], group: number): string | undefined {
 }
 
 function peer(node: string, leases: boolean, has: number[] = []) {
-  return { standing: { node, leases, has: { rootfs: GroupSet.of(has), memfile: GroupSet.of([]) } } };
+  const none = GroupSet.of([]);
+  return { standing: { node, leases, has: { rootfs: GroupSet.of(has), memfile: none, firstpages: none } } };
 }
 
 describe("The order of a group", () => {

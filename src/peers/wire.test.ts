@@ -78,7 +78,8 @@ describe("An answer about a build", () => {
   it("holds which groups are there", () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.nat(2000)), fc.boolean(), (groups, leases) => {
-        const has = { rootfs: GroupSet.of(groups), memfile: GroupSet.of([]) };
+        const none = GroupSet.of([]);
+        const has = { rootfs: GroupSet.of(groups), memfile: none, firstpages: none };
         const told = decodeStanding(encodeStanding({ node: "n", leases, has }));
         assert.equal(told.leases, leases);
         for (let group = 0; group <= 2001; group++)

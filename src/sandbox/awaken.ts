@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { AgentClient } from "../agent/agent-client.ts";
+import type { ChannelOptions } from "../agent/channel.ts";
 import { LastingChannel } from "../agent/lasting-channel.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
@@ -35,8 +36,46 @@ export interface AgentTools {
 /** Lets the guest run, finds the start of its agent's session, and makes clock, randomness and identity its own. */
 export async function wake(
   order: LaunchOrder,
+  sleeping: Sleeping,
+  tools: AgentTools,
+  signal: AbortSignal,
+): Promise<LastingChannel> {
+  const channel = await rouse(sleeping, tools, signal);
+  await introduce(order, sleeping, { ...tools, channel }, signal);
+  return channel;
+}
+
+/** A guest that has run until its agent answered, and was stopped then: it is nobody's yet. */
+export interface Dozing {
+  readonly channel: LastingChannel;
+  readonly channelSecret: Buffer;
+}
+
+/** Lets the guest run until its agent answers, and stops it. Nobody is let in before `wakeFromDoze`. */
+export async function doze(sleeping: Sleeping, tools: AgentTools, signal: AbortSignal): Promise<Dozing> {
+  const channel = await rouse(sleeping, tools, signal);
+  // What a request takes is in memory from here on, translated where machines are emulated.
+  await new AgentClient(channel).health(signal);
+  await sleeping.machine.stop(signal);
+  return { channel, channelSecret: sleeping.channelSecret };
+}
+
+/** Lets it run again, and makes clock, randomness and identity its own. */
+export async function wakeFromDoze(
+  order: LaunchOrder,
+  { channel, ...sleeping }: Sleeping & Dozing,
+  tools: AgentTools,
+  signal: AbortSignal,
+): Promise<LastingChannel> {
+  await sleeping.steps.measure("restore", () => sleeping.machine.resume(signal));
+  await introduce(order, sleeping, { ...tools, channel }, signal);
+  return channel;
+}
+
+/** Lets the guest run, and finds the start of its agent's session. */
+async function rouse(
   { machine, lease, parts, channelSecret, steps, held }: Sleeping,
-  { clock, random, logger }: AgentTools,
+  tools: AgentTools,
   signal: AbortSignal,
 ): Promise<LastingChannel> {
   const { memory } = parts;
@@ -47,22 +86,21 @@ export async function wake(
   // Only now: the channel repeats itself when no answer comes, and each repetition costs the guest a session.
   const secret = parts.firstSecret;
   const secrets = { secret, nextSecret: channelSecret };
-  const options = {
-    path: machine.channelPath,
-    ...secrets,
-    clock,
-    random,
-    logger,
-    guestBytes: bytesOf(machine),
-  };
-  const channel = held.use(await steps.measure("channel", () => LastingChannel.connect(options, signal)));
+  return held.use(await steps.measure("channel", () => connectTo(machine, secrets, tools, signal)));
+}
+
+async function introduce(
+  order: LaunchOrder,
+  { parts, steps }: Sleeping,
+  { channel, clock, random }: AgentTools & { readonly channel: LastingChannel },
+  signal: AbortSignal,
+): Promise<void> {
   const settings = {
     ...settingsOf(order, parts.metafile),
     nowMs: clock.now(),
     entropy: random.bytes(entropyBytes),
   };
   await steps.measure("init", () => new AgentClient(channel).init(settings, signal));
-  return channel;
 }
 
 /**
@@ -70,27 +108,25 @@ export async function wake(
  * it goes on.
  */
 export async function takeOver(
-  _order: LaunchOrder,
   { machine, channelSecret: secret, steps, held }: Sleeping,
-  { clock, random, logger }: AgentTools,
+  tools: AgentTools,
   signal: AbortSignal,
 ): Promise<LastingChannel> {
   if ((await machine.status(signal)) !== "running") await machine.resume(signal);
   const secrets = { secret, nextSecret: secret };
-  const options = {
-    path: machine.channelPath,
-    ...secrets,
-    clock,
-    random,
-    logger,
-    guestBytes: bytesOf(machine),
-  };
-  return held.use(await steps.measure("channel", () => LastingChannel.connect(options, signal)));
+  return held.use(await steps.measure("channel", () => connectTo(machine, secrets, tools, signal)));
 }
 
 /** Files pass by the machine's own memory, where this program may reach it. */
-function bytesOf(machine: Machine): () => Promise<PhysicalMemory> {
-  return () => PhysicalMemory.open(machine);
+async function connectTo(
+  machine: Machine,
+  secrets: Pick<ChannelOptions, "secret" | "nextSecret">,
+  { clock, random, logger }: AgentTools,
+  signal: AbortSignal,
+): Promise<LastingChannel> {
+  const guestBytes = () => PhysicalMemory.open(machine);
+  const options = { path: machine.channelPath, ...secrets, clock, random, logger, guestBytes };
+  return await LastingChannel.connect(options, signal);
 }
 
 function settingsOf(order: LaunchOrder, { envs, user, workdir }: Metafile) {

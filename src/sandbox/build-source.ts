@@ -21,12 +21,14 @@ export interface BuildLease extends AsyncDisposable {
   image(artifact: ImageArtifact): LendableDevice;
   /** The map of an image that was made ready. */
   index(artifact: ImageArtifact): ArtifactIndex;
+  /** Its chunk file. Who reads it by himself has to verify it, and it may be gone at any time. */
+  source(artifact: ImageArtifact): string;
   /** Paths of whole, verified files. */
   file(artifact: FileArtifact, signal: AbortSignal): Promise<string>;
   /** What its memory is made of: a sealed file to be mapped, and what differs from it. The image is open then. */
   memory(signal: AbortSignal): Promise<MemoryParts>;
-  /** The file its memory comes to lie in, where a machine can begin before it is whole. The image is open then. */
-  partialMemory(signal: AbortSignal): Promise<{ readonly source: string } | undefined>;
+  /** Whether it gains much to begin before its memory is whole. The image is open then. */
+  lacksMemory(signal: AbortSignal): Promise<boolean>;
   /** The bytes of one chunk of an image that was made ready, brought with so many of its neighbours. */
   chunk(
     artifact: ImageArtifact,

@@ -15,6 +15,7 @@ import type { Guest } from "./launcher.ts";
 import { letGoOn } from "./let-go-on.ts";
 import { PauseTimes } from "./pause-times.ts";
 import { Publisher } from "./publisher.ts";
+import { repacked } from "./repack.ts";
 
 /** Where builds are kept on this node. The cache is one. */
 export interface BuildShelf extends BuildSource {
@@ -172,8 +173,9 @@ export class ChildBuilds implements SnapshotKeeper, AsyncDisposable {
     const { records, shelf, clock, meter } = this.#options;
     const times = new PauseTimes(clock, meter);
     const createdAt = new Date(clock.now()).toISOString();
+    const images = await times.measure("repack", () => this.#repacked(parts.images, signal));
     const made = await times.measure("pack", () =>
-      makeBuild({ ...parts, build, createdAt, directory }, signal),
+      makeBuild({ ...parts, images, build, createdAt, directory }, signal),
     );
     const ancestors = [...new Set(made.manifest.ancestors.map((each) => each.build))];
     const { shape } = parts;
@@ -181,6 +183,20 @@ export class ChildBuilds implements SnapshotKeeper, AsyncDisposable {
     await records.insert({ id: build, ancestors, ...(shape === undefined ? {} : { shape }) });
     const lease = await times.measure("adopt", () => shelf.adopt(made, holder, signal));
     this.#publisher.add(made, lease);
+  }
+
+  /** A chain that cannot be shortened now, since something of it cannot be read, grows by one more. */
+  async #repacked(images: BuildParts["images"], signal: AbortSignal): Promise<BuildParts["images"]> {
+    const { shelf, logger } = this.#options;
+    const { rootfs } = images;
+    if (typeof rootfs !== "object") return images;
+    try {
+      return { ...images, rootfs: await repacked(rootfs, shelf, signal) };
+    } catch (error) {
+      signal.throwIfAborted();
+      logger.warn({ build: rootfs.parent.manifest.build, error }, "a chain of builds could not be shortened");
+      return images;
+    }
   }
 
   /** One at a time; whoever asks meanwhile gets another round. */

@@ -28,7 +28,8 @@ const chunksAhead = 12;
 
 /**
  * What machines read first of a build, in its order. When it is known it is fetched ahead, on the first start of this
- * node; when not, it is recorded for others, and all of the memory is fetched in the order of its file meanwhile.
+ * node; when not, it is recorded for others. Meanwhile all of the memory is fetched in the order of its file, unless
+ * the build itself has what is read first of it: then few chunks are missed.
  */
 export class FirstReads {
   readonly #options: FirstReadsOptions;
@@ -68,9 +69,10 @@ export class FirstReads {
       if (!signal.aborted) this.#warn(error, "what a template reads first could not be looked up");
       return undefined;
     });
-    if (order === undefined) return await this.#fetchAll(signal);
-    this.#recording = false;
-    await this.#replay(order, signal);
+    if (order !== undefined) {
+      this.#recording = false;
+      await this.#replay(order, signal);
+    } else if (this.#options.lease.manifest.firstpages === undefined) await this.#fetchAll(signal);
   }
 
   /** The guest is up. */

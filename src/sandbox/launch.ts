@@ -17,7 +17,7 @@ import type { MachineSpec } from "../machine/machine-spec.ts";
 import { isAlive } from "../base/processes.ts";
 import type { LentNetwork, Networks } from "../network/networks.ts";
 import { endedEarly } from "../machine/vmm-process.ts";
-import { type Sleeping, takeOver, wake } from "./awaken.ts";
+import { type AgentTools, doze, type Dozing, type Sleeping, takeOver, wake, wakeFromDoze } from "./awaken.ts";
 import type { BuildLease, BuildSource } from "./build-source.ts";
 import { capture } from "./capture.ts";
 import { DiskTrouble } from "./disk-trouble.ts";
@@ -80,9 +80,16 @@ export async function start(
 ): Promise<StartedMachine> {
   const held = new AsyncDisposableStack();
   const started = await orNothing(order, held, options, () => startHeld(order, options, held, signal));
+  let dozing: Dozing | undefined;
   return {
     exited: started.machine.exited,
-    wake: (whole, signal) => orNothing(order, held, options, () => wakeHeld(whole, started, options, signal)),
+    doze: async (signal) => {
+      if (started.parts.lent !== undefined) return;
+      const sleeping = { ...started, channelSecret: options.random.bytes(secretBytes) };
+      dozing = await orNothing(order, held, options, () => doze(sleeping, options, signal));
+    },
+    wake: (whole, signal) =>
+      orNothing(order, held, options, () => wakeHeld(whole, { ...started, dozing }, options, signal)),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
 }
@@ -125,11 +132,11 @@ async function startHeld(
 
 async function wakeHeld(
   order: LaunchOrder,
-  started: Started,
+  started: Started & { readonly dozing: Dozing | undefined },
   options: LaunchOptions,
   signal: AbortSignal,
 ): Promise<Guest> {
-  const { machine, lease, network, parts, ending, steps, held } = started;
+  const { machine, lease, network, parts, ending, steps, held, dozing } = started;
   const { lent } = parts;
   lent?.begin();
   const { clock, meter, random } = options;
@@ -139,15 +146,17 @@ async function wakeHeld(
     trouble.tolerate();
     lent?.tolerate();
   }
-  const channelSecret = order.left?.channelSecret ?? random.bytes(secretBytes);
+  const left = order.left ?? dozing;
+  const channelSecret = left?.channelSecret ?? random.bytes(secretBytes);
   const awake = AbortSignal.any([signal, trouble.stopped, ...(lent ? [lent.failed] : [])]);
   const sleeping = { machine, lease, parts, channelSecret, steps, held };
-  const begun = order.left === undefined ? wake : takeOver;
-  const channel = await begun(order, sleeping, options, awake).catch(async (error: unknown) => {
-    // Whatever broke first, a machine that is no more is the reason.
-    if (signal.aborted || isAlive(machine.identity)) throw error;
-    throw endedEarly(await machine.exited);
-  });
+  const channel = await begin(order, { ...sleeping, dozing }, options, awake).catch(
+    async (error: unknown) => {
+      // Whatever broke first, a machine that is no more is the reason.
+      if (signal.aborted || isAlive(machine.identity)) throw error;
+      throw endedEarly(await machine.exited);
+    },
+  );
   trouble.tolerate();
   lent?.tolerate();
   network?.attached();
@@ -178,6 +187,17 @@ async function wakeHeld(
     lost: Promise.race([lossOf(machine, channel), trouble.hopeless]),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
+}
+
+/** Lets in to the guest, by whichever way is the shortest. */
+function begin(
+  order: LaunchOrder,
+  { dozing, ...sleeping }: Sleeping & { readonly dozing: Dozing | undefined },
+  tools: AgentTools,
+  signal: AbortSignal,
+): Promise<LastingChannel> {
+  if (dozing !== undefined) return wakeFromDoze(order, { ...sleeping, ...dozing }, tools, signal);
+  return order.left === undefined ? wake(order, sleeping, tools, signal) : takeOver(sleeping, tools, signal);
 }
 
 /** Takes what lies outside of the machine: its build, its network, its directories. */

@@ -76,10 +76,15 @@ export interface Guest extends AsyncDisposable {
   readonly lost: Promise<string>;
 }
 
-/** A machine whose guest has not run yet. Disposing of it ends and removes all of it. */
+/** A machine that is nobody's yet. Disposing of it ends and removes all of it. */
 export interface StartedMachine extends AsyncDisposable {
   /** Resolves when it has ended by itself. */
   readonly exited: Promise<unknown>;
+  /**
+   * Lets it run until its agent answers, and stops it: `wake` has less to do then. Rejects as `wake` does. A guest
+   * whose memory is not whole on this node yet is left as it is.
+   */
+  doze(signal: AbortSignal): Promise<void>;
   /**
    * Lets it run as the sandbox whose id and places it was started with; once. Resolves when the agent answers. Rejects
    * when nothing of it is left, but for what could not be removed.

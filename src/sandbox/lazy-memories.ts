@@ -5,10 +5,12 @@ import type { Logger } from "../base/logger.ts";
 import type { Meter } from "../base/meter.ts";
 import type { Random } from "../base/random.ts";
 import { randomId } from "../base/random-id.ts";
+import { requestChunksMax } from "../build/artifact.ts";
 import { ChunkTable } from "../memory/chunk-table.ts";
 import { MemoryServer } from "../memory/memory-server.ts";
 import type { ReadOrders } from "../build/read-orders.ts";
-import type { BuildSource } from "./build-source.ts";
+import { fetchAhead } from "./fetch-ahead.ts";
+import type { BuildLease, BuildSource } from "./build-source.ts";
 import type { LentMemory } from "./lent-memory.ts";
 import { type ServerFrom, SharedMemory } from "./shared-memory.ts";
 
@@ -51,16 +53,16 @@ export class LazyMemories {
     return Array.from(this.#shared.values(), (shared) => shared.inspect());
   }
 
-  /** The memory of a build for one more machine, `source` being its chunk file; undefined where none can be served. */
+  /** The memory of a build for one more machine; undefined where none can be served. */
   async take(
-    { build, sandbox, source }: { readonly build: string; readonly sandbox: string; readonly source: string },
+    { build, sandbox }: { readonly build: string; readonly sandbox: string },
     signal: AbortSignal,
   ): Promise<LentMemory | undefined> {
     const { clock, meter, random } = this.#options;
     if (clock.monotonic() < this.#notBeforeMs) return undefined;
     const name = `mem-${randomId(random, nameLetters)}`;
     const there = [...this.#shared.values()].find((each) => each.build === build);
-    const shared = there ?? this.#share(name, build, this.#start(name, source), this.#options.orders);
+    const shared = there ?? this.#share(name, build, this.#start(name), this.#options.orders);
     try {
       const lent = await shared.lend(sandbox, signal);
       meter.count("larder_memory_lazy_starts_total");
@@ -94,14 +96,17 @@ export class LazyMemories {
     return shared;
   }
 
-  #start(name: string, source: string): ServerFrom {
+  #start(name: string): ServerFrom {
     const { clock, logger } = this.#options;
     return async (lease, events, signal) => {
       const index = lease.index("memfile");
       const table = ChunkTable.of(index);
+      const source = lease.source("memfile");
       const place = { directory: this.#directoryOf(name), build: index.build, source };
+      const firstPages = await this.#firstPages(lease, signal);
+      const what = { ...place, table, firstPages, clock, stalledMs, withheldMsMax };
       try {
-        return await MemoryServer.start({ ...place, table, clock, stalledMs, withheldMsMax }, events, signal);
+        return await MemoryServer.start(what, events, signal);
       } catch (error) {
         signal.throwIfAborted();
         this.#notBeforeMs = clock.monotonic() + respiteMs;
@@ -110,6 +115,24 @@ export class LazyMemories {
         throw error;
       }
     };
+  }
+
+  /** They are a help and nothing else: without them the memory comes all the same. */
+  async #firstPages(lease: BuildLease, signal: AbortSignal) {
+    const { firstpages, build } = lease.manifest;
+    if (firstpages === undefined) return undefined;
+    try {
+      await lease.open("firstpages", signal);
+      const index = lease.index("firstpages");
+      const chunks = Array.from({ length: index.chunkCount }, (_, chunk) => chunk);
+      const what = { lease, artifact: "firstpages", chunks, groupChunks: requestChunksMax } as const;
+      await fetchAhead({ ...what, chunksAtOnce: index.chunkCount }, signal);
+      return { path: lease.source("firstpages"), table: ChunkTable.of(index) };
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#options.logger.warn({ build, error }, "a memory is served without its first pages");
+      return undefined;
+    }
   }
 
   #find(name: string): ServerFrom {

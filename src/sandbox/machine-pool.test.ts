@@ -24,6 +24,7 @@ describe("MachinePool", () => {
     await using _scene = scene;
     const waiting = ids();
     assert.equal(waiting.length, 2);
+    assert.deepEqual([...scene.launcher.dozing], waiting, "both have run until their agent answered");
     const next = await scene.create({ envs: { A: "1" } });
     assert.ok(next.id !== first.id && waiting.includes(next.id));
     const order = scene.launcher.of(next.id)?.order;
@@ -39,6 +40,17 @@ describe("MachinePool", () => {
     assert.equal(scene.uids.lent, 2 + 2, "each has one user, those that run and those that wait");
     assert.equal(await scene.sandboxes.kill(next.id), true);
     assert.ok(!scene.launcher.there.has(next.id));
+  });
+
+  it("keeps none that does not come up, nor anything of it", async () => {
+    await using scene = await Scene.open({ poolMachinesMax: 2 });
+    scene.launcher.nextDozeFailure = new Failure("unavailable", "its agent does not answer");
+    await scene.create();
+    await filled(scene);
+    assert.deepEqual([scene.launcher.started.size, scene.launcher.there.size, scene.uids.lent], [0, 1, 1]);
+    await scene.create();
+    await filled(scene);
+    assert.equal(scene.launcher.started.size, 2, "the next create is another occasion");
   });
 
   it("has none for whoever wants another network", async () => {

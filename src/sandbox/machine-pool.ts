@@ -24,7 +24,7 @@ export interface MachinePoolOptions {
 /** What a machine must have been started for to be anybody's. */
 export type MachineKind = Pick<StartOrder, "build" | "vcpus" | "memoryBytes" | "allowInternet">;
 
-/** A machine that waits for its device state, and what is its own. */
+/** A machine that waits, and what is its own. */
 export interface PooledMachine extends Places {
   readonly machine: StartedMachine;
   readonly uid: LentUid | undefined;
@@ -133,7 +133,9 @@ export class MachinePool {
     const uid = uids?.take();
     try {
       const order = { ...kind, ...places, how: "restore", uid: uid?.uid } as const;
-      return { ...places, machine: await launcher.start(order, limit.signal), uid };
+      const machine = await launcher.start(order, limit.signal);
+      await machine.doze(limit.signal);
+      return { ...places, machine, uid };
     } catch (error) {
       uid?.[Symbol.dispose]();
       throw error;

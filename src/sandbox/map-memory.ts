@@ -53,8 +53,8 @@ async function takeMemory(
   { lease, memories }: Sources,
   signal: AbortSignal,
 ): Promise<LentMemory | undefined> {
-  const partial = memories && (await lease.partialMemory(signal));
-  return partial && (await memories?.take({ build, sandbox, ...partial }, signal));
+  if (memories === undefined || !(await lease.lacksMemory(signal))) return undefined;
+  return await memories.take({ build, sandbox }, signal);
 }
 
 async function retakeMemory(

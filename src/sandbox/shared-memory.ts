@@ -38,6 +38,8 @@ export interface SharedMemoryOptions {
   readonly meter: Meter;
 }
 
+/** The first commands of the first guest need the way to the bucket more than the rest of the memory does. */
+const leftAloneMs = 2_000;
 /** Pauses before it is tried again to make a memory whole. */
 const pauseMsFirst = 5_000;
 const pauseMsMax = 60_000;
@@ -148,6 +150,7 @@ export class SharedMemory {
     const { signal } = this.#over;
     const { lease } = await this.#parts;
     await this.#fetching;
+    await clock.sleep(leftAloneMs, signal).catch(ignore);
     for (let pauseMs = pauseMsFirst; !signal.aborted; pauseMs = Math.min(2 * pauseMs, pauseMsMax)) {
       try {
         await lease.memory(signal);

@@ -15,6 +15,7 @@ import { encodeMetafile } from "../sandbox/metafile.ts";
 import type { BaseInputs } from "./base-inputs.ts";
 import { baseRecipe } from "./base-recipe.ts";
 import { type OnProgress, step } from "./progress.ts";
+import { rehearse } from "./rehearse.ts";
 import { runCommand } from "./run-command.ts";
 import { settle } from "./settle.ts";
 
@@ -43,6 +44,8 @@ export interface Snapshot {
   readonly memfile: string;
   readonly snapfile: string;
   readonly metafile: Buffer;
+  /** What a machine reads first of the memory; undefined where that cannot be seen. */
+  readonly firstpages?: string | undefined;
 }
 
 /** How long a guest may take to come up under emulation on a busy host, and to settle. */
@@ -79,10 +82,13 @@ export async function firstBoot(options: FirstBootOptions, signal: AbortSignal):
     await machine.snapshot(path.basename(snapfile), patience.signal);
     await machine.quit(patience.signal);
   });
+  const firstpages = await step("first pages", clock, onProgress, (tell) =>
+    rehearse(options, { spec, rootfs, snapfile, secret: secrets.nextSecret, tell }, signal),
+  );
   const { defaultUser: user, defaultWorkdir: workdir } = baseRecipe;
   const channelSecret = secrets.nextSecret.toString("hex");
   const metafile = encodeMetafile({ version: 1, user, workdir, envs: {}, channelSecret, kernelArguments });
-  return { rootfs, memfile: spec.memfile.path, snapfile, metafile };
+  return { rootfs, memfile: spec.memfile.path, snapfile, metafile, firstpages };
 }
 
 /** Makes the machine's directories, its disk and its memory. */

@@ -50,10 +50,10 @@ export async function makeTemplate(
     }
     await writeFile(path.join(directory, factsName), JSON.stringify({ recipe }));
     await syncAll(directory, [factsName, "inputs", ...inputs.map(({ name }) => path.join("inputs", name))]);
-    const { rootfs, memfile, metafile } = snapshot;
+    const { rootfs, memfile, metafile, firstpages } = snapshot;
     const snapfile = path.join(directory, "snapfile");
     await linkOrCopy(snapshot.snapfile, snapfile);
-    const images = { rootfs, memfile };
+    const images = { rootfs, memfile, ...(firstpages === undefined ? {} : { firstpages }) };
     const what = { build, createdAt, directory, images, snapfile, metafile, shape, inputs, onProgress };
     const { manifest } = await makeBuild(what, signal);
     return { manifest, directory, recipe, shape };

@@ -52,7 +52,24 @@ export async function settle(options: Settling, signal: AbortSignal): Promise<vo
   await clock.sleep(restMs, signal);
 }
 
-function settingsFrom({ clock, random }: Settling): AgentSettings {
+/** What clients ask a sandbox for first. */
+export async function firstCalls(
+  channel: AgentChannel,
+  options: Calling,
+  signal: AbortSignal,
+): Promise<void> {
+  const accessToken = options.random.bytes(16).toString("hex");
+  const envVars = { E2B_SANDBOX: "true", E2B_SANDBOX_ID: hostname };
+  await new AgentClient(channel).init({ ...settingsFrom(options), accessToken, envVars }, signal);
+  const own = { "x-access-token": accessToken };
+  await drained(channel, startRequest(own), signal);
+  await useFiles(channel, signal, own);
+}
+
+type Headers = Readonly<Record<string, string>>;
+export type Calling = Pick<Settling, "clock" | "random">;
+
+function settingsFrom({ clock, random }: Calling): AgentSettings {
   const { defaultUser, defaultWorkdir } = baseRecipe;
   const own = { hostname, envVars: {}, defaultUser, defaultWorkdir, bootId: randomUUID() };
   return { ...own, nowMs: clock.now(), entropy: random.bytes(entropyBytes) };
@@ -67,23 +84,35 @@ async function asRoot(client: AgentClient, command: string, signal: AbortSignal)
 }
 
 /** Writes, reads and lists, as the SDK does. */
-async function useFiles(channel: AgentChannel, signal: AbortSignal): Promise<void> {
+async function useFiles(channel: AgentChannel, signal: AbortSignal, own: Headers = {}): Promise<void> {
   const file = `/files?path=${encodeURIComponent("/tmp/.warm")}&username=${baseRecipe.defaultUser}`;
-  const octets = { "content-type": "application/octet-stream" };
+  const octets = { ...own, "content-type": "application/octet-stream" };
   await drained(channel, { method: "POST", path: file, headers: octets, body: Buffer.from("warm") }, signal);
-  await drained(channel, { method: "GET", path: file, headers: {} }, signal);
+  await drained(channel, { method: "GET", path: file, headers: own }, signal);
   const body = Buffer.from(JSON.stringify({ path: baseRecipe.defaultWorkdir, depth: 1 }));
-  const headers = { "content-type": "application/json", "connect-protocol-version": "1" };
+  const headers = { ...own, "content-type": "application/json", "connect-protocol-version": "1" };
   await drained(channel, { method: "POST", path: "/filesystem.Filesystem/ListDir", headers, body }, signal);
 }
 
+/** What the SDK sends with each command (npm `e2b` 2.51.0, seen on the wire): the agent has heard it all before. */
+const asSdk = {
+  accept: "*/*",
+  "accept-encoding": "gzip, deflate",
+  "accept-language": "*",
+  "connect-protocol-version": "1",
+  "connect-timeout-ms": "60000",
+  "keepalive-ping-interval": "50",
+  "sec-fetch-mode": "cors",
+  "user-agent": "e2b-js-sdk/2.51.0",
+};
+
 /** A command as the SDK starts one: a stream of JSON messages, each after a byte of flags and its length. */
-function startRequest(): Parameters<AgentChannel["request"]>[0] {
+function startRequest(own: Headers = {}): Parameters<AgentChannel["request"]>[0] {
   const process = { cmd: "/bin/bash", args: ["-l", "-c", "true"], envs: {} };
   const message = Buffer.from(JSON.stringify({ process, stdin: false }));
   const head = Buffer.alloc(5);
   head.writeUInt32BE(message.byteLength, 1);
-  const headers = { "content-type": "application/connect+json", "connect-protocol-version": "1" };
+  const headers = { ...asSdk, ...own, "content-type": "application/connect+json" };
   return { method: "POST", path: "/process.Process/Start", headers, body: Buffer.concat([head, message]) };
 }
 

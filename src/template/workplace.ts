@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
+import path from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { markerOf } from "../machine/machine-spec.ts";
+import { removeMemoryServer } from "../memory/memory-server.ts";
 import { findByArgument, killByIdentity } from "../base/processes.ts";
 
 export interface WorkplaceOptions {
@@ -17,6 +19,11 @@ export interface Workplace extends AsyncDisposable {
   readonly directory: string;
   readonly socketDirectory: string;
   readonly machineId: string;
+}
+
+/** Where the memory of a machine that is tried lies while it is served page by page. */
+export function rehearsalMemoryIn(socketDirectory: string): string {
+  return path.join(socketDirectory, "mem-rehearsal");
 }
 
 /** How often processes that were killed are looked at. */
@@ -48,5 +55,6 @@ async function clear(
     for (const process of left) killByIdentity(process);
     await clock.sleep(pollMs, signal);
   }
+  await removeMemoryServer(rehearsalMemoryIn(socketDirectory), clock);
   for (const place of [directory, socketDirectory]) await rm(place, { recursive: true, force: true });
 }

@@ -130,7 +130,7 @@ export const fetchingMutants: readonly Mutant[] = [
     promise: "C8",
     change: "who waits for a chunk is not told that its flight failed",
     file: "src/cache/chunk-fetcher.ts",
-    find: "for (const landing of flight.landings.values()) landing.reject(told);",
+    find: "for (const landing of flight.landings.values()) landing.fail(told);",
     replace: "void told;",
     test: fetching,
     title: "C8: a source that throws",

@@ -34,10 +34,10 @@ export const keepingMutants: readonly Mutant[] = [
     promise: "C12",
     change: "waiters are released at the end of the request",
     file: "src/cache/chunk-fetcher.ts",
-    find: "flight.landings.get(next)?.resolve(landed);\n      }",
+    find: "this.#land(flight, next, landed);\n      }",
     replace:
       "if (next < firstChunk + count - 1) continue;" +
-      "for (const each of flight.landings.values()) each.resolve(landed);\n }",
+      "for (const each of flight.landings.keys()) this.#land(flight, each, landed);\n }",
     test: reading,
     title: "C12: a waiter is released",
   },

@@ -79,7 +79,7 @@ const fetching: readonly PlantedFault[] = [
     seenIn: "e2b-dev/infra#2408",
     fault: "readers wait for ever because a fetch has failed",
     file: fetcher,
-    find: "for (const landing of flight.landings.values()) landing.reject(told);",
+    find: "for (const landing of flight.landings.values()) landing.fail(told);",
     replace: "void told;",
   },
   {

@@ -18,8 +18,8 @@ export type FormPiece =
   | { readonly kind: "end" };
 
 /**
- * Cuts a multipart body (RFC 2046, 5.1.1) into heads and contents. It looks for delimiters with the engine's own search:
- * a parser that looks at each byte takes an emulated processor longer than all else that is done with a file.
+ * Cuts a multipart body (RFC 2046, 5.1.1) into heads and contents. It looks for delimiters with the engine's own
+ * search: a parser that looks at each byte takes an emulated processor longer than all else that is done with a file.
  */
 export class FormSplitter {
   readonly #delimiter: Buffer;

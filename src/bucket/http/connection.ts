@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../../base/clock.ts";
 import { deadline } from "../../base/deadline.ts";
+import type { SlabPool } from "../../base/slab-pool.ts";
 import { Failure } from "../../base/failure.ts";
 import { abortable } from "../../base/abortable.ts";
 import { encodeHead, type HttpLimits, type HttpRequest, type RequestBody } from "./http-message.ts";
@@ -21,6 +22,8 @@ export interface ConnectionOptions {
   readonly origin: Origin;
   readonly limits: HttpLimits;
   readonly clock: Clock;
+  /** For the bodies of answers; shared by all connections. */
+  readonly slabs: SlabPool;
   /** A session to resume, and who keeps the next one. */
   readonly session: Buffer | undefined;
   readonly onSession: (session: Buffer) => void;
@@ -95,6 +98,7 @@ export class Connection {
     const { clock, limits } = this.#options;
     const reader = new ResponseReader({
       ...{ method: request.method, clock, scratch: this.#scratch, stallMsMax: limits.stallMsMax },
+      slabs: this.#options.slabs,
       onEnd: (reusable) => this.#answered(reusable),
       onRoom: () => void this.#socket.resume(),
       onStall: (failure) => this.destroy(failure),

@@ -131,7 +131,7 @@ describe("HttpClient", () => {
       using response = await held.client.request(get, never);
       const pieces: Uint8Array[] = [];
       for (let piece = await response.next(); piece !== undefined; piece = await response.next())
-        pieces.push(piece);
+        pieces.push(Uint8Array.from(piece));
       assert.ok(Buffer.concat(pieces).equals(body));
     }
     await using stranger = new Disposer(clientOf(port, { origin }));

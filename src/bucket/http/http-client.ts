@@ -1,6 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { Failure } from "../../base/failure.ts";
 import { Gate } from "../../base/gate.ts";
+import { SlabPool } from "../../base/slab-pool.ts";
 import { Connection } from "./connection.ts";
 import type { HttpLimits, HttpRequest } from "./http-message.ts";
 import { HttpResponse } from "./http-response.ts";
@@ -17,6 +18,10 @@ export interface HttpClientOptions {
   readonly idleMsMax: number;
 }
 
+/** Bodies are read into memory of so many bytes at a time, of which at most so many wait to be used again: 4 MiB. */
+const slabBytes = 128 * 1024;
+const idleSlabsMax = 32;
+
 /**
  * HTTP/1.1 to one server, over connections that are kept and used again, the one used last first. It follows no
  * redirect, keeps no cookie, and decides nothing about an answer: a status of 500 is an answer, too.
@@ -24,6 +29,7 @@ export interface HttpClientOptions {
 export class HttpClient {
   readonly #options: HttpClientOptions;
   readonly #gate: Gate;
+  readonly #slabs = new SlabPool({ slabBytes, idleMax: idleSlabsMax });
   readonly #all = new Set<Connection>();
   readonly #idle: { readonly connection: Connection; readonly timer: Disposable }[] = [];
   #closed: Failure | undefined;
@@ -82,6 +88,7 @@ export class HttpClient {
       ...{ origin, limits, clock, session: this.#session },
       onSession: (session: Buffer) => void (this.#session = session),
       onIdle: (connection: Connection) => this.#keep(connection),
+      slabs: this.#slabs,
       onClose: (connection: Connection) => this.#forget(connection),
     };
     if (this.#closed !== undefined) throw this.#closed;

@@ -23,7 +23,7 @@ export class HttpResponse implements Disposable {
     if (signal.aborted) this.#onAbort();
   }
 
-  /** The next bytes of the body, the caller's own; undefined after the last ones. */
+  /** The next bytes of the body, the caller's until it asks again; undefined after the last ones. */
   next(): Promise<Uint8Array | undefined> {
     return this.#reader.next();
   }
@@ -35,7 +35,7 @@ export class HttpResponse implements Disposable {
     for (let piece = await this.next(); piece !== undefined; piece = await this.next()) {
       bytes += piece.length;
       if (bytes > bytesMax) throw new Failure("unavailable", `an answer is longer than ${bytesMax} bytes`);
-      pieces.push(piece);
+      pieces.push(Uint8Array.from(piece));
     }
     return Buffer.concat(pieces, bytes).toString();
   }

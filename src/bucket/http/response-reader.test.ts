@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Failure } from "../../base/failure.ts";
 import { VirtualClock } from "../../base/testing/virtual-clock.ts";
+import { SlabPool } from "../../base/slab-pool.ts";
 import { headBytesMax } from "./response-head.ts";
 import { ResponseReader } from "./response-reader.ts";
 
@@ -101,15 +102,24 @@ describe("ResponseReader", () => {
     assert.ok(scene.feed("x"));
   });
 
-  it("hands a body out in memory of the reader's own", async () => {
+  it("hands a body out in memory that is its reader's until it asks for more, and is used again then", async () => {
     const { feed, reader } = make();
-    feed("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc");
-    feed("def");
+    feed(`HTTP/1.1 200 OK\r\nContent-Length: ${3 * slabBytes}\r\n\r\n`);
+    feed("a".repeat(slabBytes));
     const first = await reader.next();
-    first?.fill(0);
-    assert.equal(Buffer.from((await reader.next()) ?? []).toString(), "def");
+    feed("b".repeat(slabBytes));
+    assert.equal(Buffer.from(first ?? []).toString(), "a".repeat(slabBytes));
+    const second = await reader.next();
+    feed("c".repeat(slabBytes));
+    assert.equal(Buffer.from(second ?? []).toString(), "b".repeat(slabBytes));
+    const third = await reader.next();
+    assert.equal(Buffer.from(third ?? []).toString(), "c".repeat(slabBytes));
+    assert.ok(third?.buffer === first?.buffer, "the first was filled again");
+    assert.equal(await reader.next(), undefined);
   });
 });
+
+const slabBytes = 64 * 1024;
 
 /** `feed` puts text where the reader wants it, as a socket would. */
 function make() {
@@ -117,8 +127,9 @@ function make() {
   const ends: boolean[] = [];
   const stalls: Failure[] = [];
   const scene = { rooms: 0 };
+  const slabs = new SlabPool({ slabBytes, idleMax: 4 });
   const reader = new ResponseReader({
-    ...{ method: "GET", clock, scratch: Buffer.alloc(headBytesMax), stallMsMax: 1_000 },
+    ...{ method: "GET", clock, scratch: Buffer.alloc(headBytesMax), stallMsMax: 1_000, slabs },
     onEnd: (reusable) => void ends.push(reusable),
     onRoom: () => void (scene.rooms += 1),
     onStall: (failure) => void stalls.push(failure),
@@ -139,6 +150,7 @@ function make() {
 
 async function bodyOf(reader: ResponseReader): Promise<string> {
   const pieces: Uint8Array[] = [];
-  for (let piece = await reader.next(); piece !== undefined; piece = await reader.next()) pieces.push(piece);
+  for (let piece = await reader.next(); piece !== undefined; piece = await reader.next())
+    pieces.push(Uint8Array.from(piece));
   return Buffer.concat(pieces).toString();
 }

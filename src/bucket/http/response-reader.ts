@@ -1,5 +1,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { Failure } from "../../base/failure.ts";
+import type { SlabPool } from "../../base/slab-pool.ts";
+import { BodyMemory } from "./body-memory.ts";
 import { ChunkedDecoder } from "./chunked-decoder.ts";
 import {
   framingOf,
@@ -12,8 +14,6 @@ import {
 
 type State = "head" | "body" | "end" | "failed";
 
-/** The body is read into fresh memory of so many bytes at a time: as much as malloc gives without new pages. */
-const slabBytes = 64 * 1024;
 /** Bytes that may lie here before somebody takes them; then the socket is not read for a while. */
 const aheadBytesMax = 1024 * 1024;
 
@@ -22,6 +22,8 @@ export interface ReaderOptions {
   readonly clock: Clock;
   /** `headBytesMax` of memory for heads and for bodies of unknown length. Nothing of it is handed out. */
   readonly scratch: Buffer;
+  /** For the body. */
+  readonly slabs: SlabPool;
   /** Longest time without a byte while somebody waits for one. */
   readonly stallMsMax: number;
   /** The answer is whole: nothing more will be read for it. */
@@ -42,6 +44,7 @@ export class ResponseReader {
   readonly head: Promise<ResponseHead>;
   readonly #options: ReaderOptions;
   readonly #scratch: Buffer;
+  readonly #body: BodyMemory;
   readonly #answered = Promise.withResolvers<ResponseHead>();
   #state: State = "head";
   #headFill = 0;
@@ -49,10 +52,6 @@ export class ResponseReader {
   #chunks: ChunkedDecoder | undefined;
   #untilClose = false;
   #keepsAlive = false;
-  #slab: Buffer | undefined;
-  #slabFill = 0;
-  #ready: Uint8Array[] = [];
-  #readyBytes = 0;
   #stopped = false;
   #waiting: PromiseWithResolvers<Uint8Array | undefined> | undefined;
   #waitingSince = 0;
@@ -62,6 +61,7 @@ export class ResponseReader {
   constructor(options: ReaderOptions) {
     this.#options = options;
     this.#scratch = options.scratch;
+    this.#body = new BodyMemory(options.slabs);
     this.head = this.#answered.promise;
     this.head.catch(() => {}); // who sent the request may have failed before it asks for the answer
   }
@@ -77,27 +77,22 @@ export class ResponseReader {
 
   /** Where the next bytes shall go; never more than belong to this answer, if that is known. */
   room(): Uint8Array {
-    if (this.#state !== "body" || this.#chunks !== undefined || this.#untilClose)
+    if (this.#state !== "body" || !this.#isCounted)
       return this.#scratch.subarray(this.#state === "head" ? this.#headFill : 0);
-    if (this.#slab === undefined || this.#slabFill === this.#slab.length) {
-      this.#slab = Buffer.allocUnsafeSlow(Math.min(slabBytes, this.#left));
-      this.#slabFill = 0;
-    }
-    return this.#slab.subarray(this.#slabFill, this.#slabFill + this.#left);
+    return this.#body.room(this.#left);
   }
 
   /** So many bytes came to where `room` said. False: read no more until `onRoom`. */
   filled(bytes: number, place: Uint8Array): boolean {
-    const piece = bytes === place.length ? place : place.subarray(0, bytes);
     try {
       if (this.#state === "head") this.#takeHead(bytes);
-      else if (this.#state === "body") this.#takeBody(piece, place.buffer === this.#slab?.buffer);
+      else if (this.#state === "body") this.#takeBody(place.subarray(0, bytes));
       else throw noHttp("it goes on after its end");
     } catch (error) {
       this.fail(error as Error);
       return false;
     }
-    if (this.#readyBytes < aheadBytesMax || this.ended) return true;
+    if (this.#body.bytes < aheadBytesMax || this.ended) return true;
     this.#stopped = true;
     return false;
   }
@@ -117,12 +112,14 @@ export class ResponseReader {
     this.#unwatch();
   }
 
-  /** The next bytes of the body, the reader's own; undefined after the last ones. One caller at a time. */
+  /**
+   * The next bytes of the body; undefined after the last ones. They are the caller's until it asks again: then their
+   * memory is used anew. One caller at a time.
+   */
   async next(): Promise<Uint8Array | undefined> {
-    const piece = this.#ready.shift();
+    const piece = this.#body.take();
     if (piece !== undefined) {
-      this.#readyBytes -= piece.length;
-      if (this.#stopped && this.#readyBytes < aheadBytesMax / 2) {
+      if (this.#stopped && this.#body.bytes < aheadBytesMax / 2) {
         this.#stopped = false;
         this.#options.onRoom();
       }
@@ -186,30 +183,29 @@ export class ResponseReader {
     if (framing.kind === "length" && framing.bytes === 0) this.#end();
   }
 
-  #takeBody(piece: Uint8Array, inSlab: boolean): void {
+  #takeBody(piece: Uint8Array): void {
     if (this.#chunks !== undefined) {
-      for (const data of this.#chunks.decode(piece)) this.#hand(Uint8Array.from(data));
-      if (this.#chunks.done) this.#end();
-      return;
+      for (const data of this.#chunks.decode(piece)) this.#body.append(data);
+    } else if (this.#untilClose) this.#body.append(piece);
+    else {
+      if (piece.length > this.#left) throw noHttp("it goes on after its end");
+      const place = this.#body.room(this.#left);
+      this.#left -= piece.length;
+      if (piece.buffer === place.buffer && piece.byteOffset === place.byteOffset)
+        this.#body.filled(piece.length);
+      else this.#body.append(piece); // it came with the head
     }
-    if (this.#untilClose) return this.#hand(Uint8Array.from(piece));
-    if (piece.length > this.#left) throw noHttp("it goes on after its end");
-    this.#left -= piece.length;
-    if (inSlab) this.#slabFill += piece.length;
-    this.#hand(piece);
-    if (this.#left === 0) this.#end();
+    if (this.#waiting !== undefined && this.#body.bytes > 0) this.#settle()?.resolve(this.#body.take());
+    if (this.#chunks?.done === true || (this.#left === 0 && this.#isCounted)) this.#end();
   }
 
-  #hand(piece: Uint8Array): void {
-    const waiting = this.#settle();
-    if (waiting !== undefined) return waiting.resolve(piece);
-    this.#ready.push(piece);
-    this.#readyBytes += piece.length;
+  /** The length of the body is known. */
+  get #isCounted(): boolean {
+    return this.#chunks === undefined && !this.#untilClose;
   }
 
   #end(): void {
     this.#state = "end";
-    this.#slab = undefined;
     this.#settle()?.resolve(undefined);
     this.#unwatch();
     this.#options.onEnd(this.#keepsAlive && !this.#untilClose);

@@ -167,7 +167,7 @@ async function scene(changed: { partBytes?: number } = {}) {
         method === only && target.test(url) && left-- > 0 ? fault : undefined;
     },
     read: async (range: { offset: number; length: number } | undefined, key = "key") =>
-      Buffer.concat(await Array.fromAsync(bucket.read(key, range, never))),
+      Buffer.concat(await Array.fromAsync(bucket.read(key, range, never), (piece) => Buffer.from(piece))),
     [Symbol.asyncDispose]: async () => {
       await Promise.all([bucket.close(), quiet.close()]);
       await proxy[Symbol.asyncDispose]();

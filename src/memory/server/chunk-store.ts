@@ -13,6 +13,27 @@ export interface ChunkStoreOptions {
   readonly ask: (chunk: number) => void;
 }
 
+/** A chunk that lies in a chunk file; undefined when that has something else there, such as a hole. */
+export async function readVerified(
+  { path, table }: Pick<ChunkStoreOptions, "path" | "table">,
+  chunk: number,
+): Promise<Uint8Array | undefined> {
+  await using file = await open(path, "r");
+  const bytes = Buffer.alloc(table.bytesOf(chunk));
+  const start = chunk * table.bytesOf(0);
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesRead } = await file.read(bytes, done, bytes.length - done, start + done);
+    if (bytesRead === 0) return undefined;
+    done += bytesRead;
+  }
+  return isChunk(table, chunk, bytes) ? bytes : undefined;
+}
+
+function isChunk(table: ChunkTable, chunk: number, bytes: Uint8Array): boolean {
+  if (chunk >= table.chunkCount || bytes.length !== table.bytesOf(chunk)) return false;
+  return table.isZero(chunk) ? isZero(bytes) : table.matches(chunk, hash("sha256", bytes, "buffer"));
+}
+
 /**
  * The chunks of one file, verified: nothing is believed, neither the shelf nor the daemon. So it does not matter what
  * becomes of the shelf's file meanwhile: a hole where data should be is a chunk that is missing.
@@ -56,9 +77,7 @@ export class ChunkStore {
 
   /** Somebody brings a chunk; false when it is not what it should be. */
   give(chunk: number, bytes: Uint8Array): boolean {
-    const { table } = this.#options;
-    if (chunk >= table.chunkCount || bytes.length !== table.bytesOf(chunk)) return false;
-    const good = table.isZero(chunk) ? isZero(bytes) : table.matches(chunk, hash("sha256", bytes, "buffer"));
+    const good = isChunk(this.#options.table, chunk, bytes);
     if (good) this.#settle(chunk, Uint8Array.from(bytes));
     return good;
   }
@@ -66,24 +85,11 @@ export class ChunkStore {
   async #look(chunk: number): Promise<void> {
     const { ask, table } = this.#options;
     if (table.isZero(chunk)) return this.#settle(chunk, new Uint8Array(table.bytesOf(chunk)));
-    const found = await this.#onShelf(chunk).catch(() => undefined); // as good as none
-    if (found !== undefined && this.give(chunk, found)) return;
+    const found = await readVerified(this.#options, chunk).catch(() => undefined); // as good as none
+    if (found !== undefined) return this.#settle(chunk, found);
     if (!this.#coming.has(chunk)) return; // it was given meanwhile
     this.#asked.add(chunk);
     ask(chunk);
-  }
-
-  async #onShelf(chunk: number): Promise<Uint8Array | undefined> {
-    const { path, table } = this.#options;
-    await using file = await open(path, "r");
-    const bytes = Buffer.allocUnsafe(table.bytesOf(chunk));
-    const start = chunk * table.bytesOf(0);
-    for (let done = 0; done < bytes.length; ) {
-      const { bytesRead } = await file.read(bytes, done, bytes.length - done, start + done);
-      if (bytesRead === 0) return undefined;
-      done += bytesRead;
-    }
-    return isZero(bytes) ? undefined : bytes;
   }
 
   #settle(chunk: number, bytes: Uint8Array): void {

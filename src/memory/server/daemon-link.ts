@@ -42,6 +42,10 @@ export class DaemonLink {
     this.#daemon?.write(encodeFrame(frameKind.touched, chunk));
   }
 
+  page(page: number): void {
+    this.#daemon?.write(encodeFrame(frameKind.page, page));
+  }
+
   tell(chunk: number, news: FaultNews): void {
     this.#daemon?.write(encodeJson(frameKind.fault, chunk, news));
   }

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { closeSync, openSync, read, writeSync } from "node:fs";
 import { Failure } from "../../base/failure.ts";
 import { requestBytesMax } from "../fuse-protocol.ts";
-import { readBytesMax } from "../fuse-reply.ts";
+import { encodeStore, readBytesMax } from "../fuse-reply.ts";
 
 export interface FuseDeviceOptions {
   /** An empty file that the other one is laid over. */
@@ -48,11 +48,20 @@ export class FuseDevice {
 
   /** Whoever waits for it was ended or has given up when the kernel does not take it. */
   reply(reply: Buffer): void {
+    this.#write(reply, ["ENOENT", "ENODEV"]);
+  }
+
+  /** Gives the kernel bytes of the file before it asks for them: whole pages. It may not have room for them. */
+  store(offset: number, bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; at += storeBytesMax)
+      this.#write(encodeStore(offset + at, bytes.subarray(at, at + storeBytesMax)), ["ENOMEM", "ENODEV"]);
+  }
+
+  #write(message: Buffer, mayFailBy: readonly string[]): void {
     try {
-      writeSync(this.#descriptor, reply);
+      writeSync(this.#descriptor, message);
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== "ENOENT" && code !== "ENODEV") throw error;
+      if (!mayFailBy.includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
     }
   }
 
@@ -81,5 +90,7 @@ export class FuseDevice {
   }
 }
 
+/** The kernel is kept from nothing else for long. */
+const storeBytesMax = 1024 * 1024;
 /** One reads while what the other has read is being answered. */
 const readers = 2;

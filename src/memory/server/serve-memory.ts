@@ -1,7 +1,8 @@
 import { rmSync } from "node:fs";
 import { systemClock } from "../../base/clock.ts";
 import { ChunkTable, type EncodedTable } from "../chunk-table.ts";
-import { OneFile } from "../one-file.ts";
+import { pageBytes } from "../first-pages.ts";
+import { type FileRead, OneFile } from "../one-file.ts";
 import { encodeReply } from "../fuse-reply.ts";
 import { errno } from "../fuse-protocol.ts";
 import { parseRequest } from "../fuse-request.ts";
@@ -10,6 +11,7 @@ import { ChunkStore } from "./chunk-store.ts";
 import { DaemonLink } from "./daemon-link.ts";
 import { Faults } from "./faults.ts";
 import { FuseDevice } from "./fuse-device.ts";
+import { giveFirstPages } from "./give-first-pages.ts";
 import { systemWaiters } from "./system-waiters.ts";
 
 /** What is to be served, and where. */
@@ -25,6 +27,9 @@ export interface ServeOrder {
   readonly directory: string;
   readonly stalledMs: number;
   readonly withheldMsMax: number;
+  readonly firstPages?: { readonly path: string; readonly table: EncodedTable } | undefined;
+  /** Tells of every page that is read; the kernel reads none beforehand then. */
+  readonly tellsPages: boolean;
 }
 
 /** Verified chunks in memory: 16 MiB. */
@@ -40,7 +45,8 @@ const idleMsMax = 30_000;
 /** Serves until nobody needs the file any more; the process ends with it. */
 export async function serveMemory(order: ServeOrder, onReady: () => void): Promise<void> {
   const table = ChunkTable.decode(order.table);
-  const file = new OneFile({ bytes: table.fileBytes, readaheadBytes });
+  const ahead = order.tellsPages ? 0 : readaheadBytes;
+  const file = new OneFile({ bytes: table.fileBytes, readaheadBytes: ahead });
   const store = new ChunkStore({ table, path: order.source, chunksMax, ask: (chunk) => link.ask(chunk) });
   const faults = new Faults({
     store,
@@ -71,14 +77,28 @@ export async function serveMemory(order: ServeOrder, onReady: () => void): Promi
       const answer = request && file.answer(request);
       if (request === undefined) device.reply(refusal(bytes));
       if (answer?.kind === "reply") device.reply(answer.reply);
-      if (answer?.kind === "read") faults.take(answer.read);
+      if (answer?.kind === "read") {
+        if (order.tellsPages) for (const page of pagesOf(answer.read)) link.page(page);
+        faults.take(answer.read);
+      }
       if (request?.kind === "release") endWhenIdle();
     },
   });
   endWhenIdle();
+  const { mountPoint, firstPages } = order;
+  if (firstPages !== undefined) {
+    const place = { path: firstPages.path, table: ChunkTable.decode(firstPages.table) };
+    await giveFirstPages(device, { mountPoint, firstPages: place });
+  }
   onReady();
   await device.ended;
   await leave(order);
+}
+
+function pagesOf({ bytes, offset }: FileRead): number[] {
+  const first = Math.floor(offset / pageBytes);
+  const last = Math.floor((offset + bytes - 1) / pageBytes);
+  return Array.from({ length: last - first + 1 }, (_, i) => first + i);
 }
 
 /** For what makes no sense, as far as it can be told from others. */

@@ -4,7 +4,7 @@ import { MemoryLogger } from "../../base/testing/memory-logger.ts";
 import { settled, VirtualClock } from "../../base/testing/virtual-clock.ts";
 import { Connection } from "../connection.ts";
 import { defaultLimits, type NbdLimits } from "../limits.ts";
-import { SlabPool } from "../slab-pool.ts";
+import { SlabPool } from "../../base/slab-pool.ts";
 import { ArrayDevice } from "./array-device.ts";
 
 /** A connection whose client end is in the test's hands. */

@@ -6,7 +6,7 @@ import type { Meter } from "../../base/meter.ts";
 import { Connection } from "../connection.ts";
 import { DirectSink } from "../direct-sink.ts";
 import { SharedImageDevice } from "../shared-image-device.ts";
-import { SlabPool } from "../slab-pool.ts";
+import { SlabPool } from "../../base/slab-pool.ts";
 import type { ExportFacts, FromWorker, ToWorker } from "./messages.ts";
 import { ReadsElsewhere } from "./reads-elsewhere.ts";
 

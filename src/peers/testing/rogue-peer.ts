@@ -56,7 +56,8 @@ export class RoguePeer implements AsyncDisposable {
 }
 
 function standing({ node, leases = true, has = [] }: RogueOptions): Buffer {
-  return encodeStanding({ node, leases, has: { rootfs: GroupSet.of(has), memfile: GroupSet.of([]) } });
+  const none = GroupSet.of([]);
+  return encodeStanding({ node, leases, has: { rootfs: GroupSet.of(has), memfile: none, firstpages: none } });
 }
 
 /** Sends one chunk as a peer does. */

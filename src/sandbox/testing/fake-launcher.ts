@@ -88,6 +88,10 @@ export class FakeLauncher implements Launcher {
 
   /** Those that were started and are not anybody's yet, by id; each can be ended by the test. */
   readonly started = new Map<string, { readonly order: StartOrder; readonly die: () => void }>();
+  /** Those of them that doze. */
+  readonly dozing = new Set<string>();
+  /** Thrown when the next one shall doze; nothing of it is left then. */
+  nextDozeFailure: Failure | undefined;
   /** Thrown by the next start. */
   nextStartFailure: Failure | undefined;
 
@@ -109,6 +113,14 @@ export class FakeLauncher implements Launcher {
     this.started.set(order.id, { order, die: () => exited.resolve("it died while it waited") });
     let woken = false;
     return {
+      doze: async () => {
+        const failure = this.nextDozeFailure;
+        if (failure === undefined) return void this.dozing.add(order.id);
+        this.nextDozeFailure = undefined;
+        this.started.delete(order.id);
+        this.#remove(order.id);
+        throw failure;
+      },
       exited: exited.promise,
       wake: async (whole, signal) => {
         assert.deepEqual([woken, whole.id, whole.directory], [false, order.id, order.directory]);

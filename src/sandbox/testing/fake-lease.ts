@@ -55,6 +55,10 @@ export class FakeLease implements BuildLease {
     };
   }
 
+  source(artifact: string): string {
+    return this.#path(artifact);
+  }
+
   async file(artifact: string): Promise<string> {
     const file = this.#path(artifact);
     if (artifact === "metafile") await writeFile(file, sampleMetafile);
@@ -69,8 +73,8 @@ export class FakeLease implements BuildLease {
     return { path: this.#path("memfile"), manifest: this.manifest, index: emptyIndex, changes: [] };
   }
 
-  async partialMemory(): Promise<undefined> {
-    return undefined;
+  async lacksMemory(): Promise<boolean> {
+    return false;
   }
 
   async chunk(): Promise<Uint8Array> {
