@@ -59,7 +59,7 @@ export function startAgent({ port, secret, identity, koffi, ...options }: AgentO
     inheritance,
     users: new Users(),
     metadata: metadataOf(koffi),
-    lanes: new Lanes(options.takeLanePage, random),
+    lanes: new Lanes(options.takeLanePage, random, systemClock),
     usage: new MachineUsage(systemClock),
     table: new ProcessTable(spawner, systemClock, new ProcessJournal(`${options.inheritance}-processes`)),
     watchers: new Watchers(koffi),

@@ -1,3 +1,4 @@
+import type { Clock } from "../../base/clock.ts";
 import { encodeOffer, markBytes, markRoomBytes } from "../protocol/lane.ts";
 import type { KernelRandom } from "./kernel-random.ts";
 import type { LanePage, TakeLanePage } from "./lane-memory.ts";
@@ -7,6 +8,8 @@ const laneSlots = 2;
 const slotBytes = 1020 * 1024;
 /** What may pass by lanes at once. */
 const lanesMax = 4;
+/** How long the kernel is not asked again after it had no memory: it has searched for it, and nobody was answered. */
+const searchAgainMs = 60_000;
 
 /**
  * The lanes of this machine. Their memory is taken as more of them are needed, and kept. Those who find none go
@@ -15,17 +18,20 @@ const lanesMax = 4;
 export class Lanes {
   readonly #take: TakeLanePage;
   readonly #random: KernelRandom;
+  readonly #clock: Clock;
   readonly #free: LanePage[] = [];
   readonly #open = new Map<string, Lane>();
+  #searchAt = 0;
 
-  constructor(take: TakeLanePage, random: KernelRandom) {
+  constructor(take: TakeLanePage, random: KernelRandom, clock: Clock) {
     this.#take = take;
     this.#random = random;
+    this.#clock = clock;
   }
 
   /** Undefined when all are in use. What is returned must be closed. */
   open(): Lane | undefined {
-    const page = this.#free.pop() ?? (this.#open.size < lanesMax ? this.#take() : undefined);
+    const page = this.#free.pop() ?? this.#takeOne();
     if (page === undefined) return undefined;
     const { bytes, address } = page;
     const id = this.#random.bytes(8).toString("hex");
@@ -45,6 +51,13 @@ export class Lanes {
     });
     this.#open.set(id, lane);
     return lane;
+  }
+
+  #takeOne(): LanePage | undefined {
+    if (this.#open.size >= lanesMax || this.#clock.monotonic() < this.#searchAt) return undefined;
+    const page = this.#take();
+    if (page === undefined) this.#searchAt = this.#clock.monotonic() + searchAgainMs;
+    return page;
   }
 
   find(id: string): Lane | undefined {
