@@ -6,7 +6,7 @@ import type { Change } from "../build/merge-index.ts";
 import type { ChildImage } from "../build/pack-layer.ts";
 import type { BuildSource } from "./build-source.ts";
 
-/** So many builds may hold the parts of one disk. Each is one more that must be there, and one more to be looked for. */
+/** So many builds may hold the parts of one disk: each is one more that must be there. */
 export const chainMax = 16;
 const pieceBytes = 1024 * 1024;
 
