@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, it } from "node:test";
@@ -130,7 +131,10 @@ describe("a sandbox on a node that has nothing of its template", () => {
     assert.equal(await served.metric("larder_memory_lazy_starts_total"), 1);
     const guests = (await reportOf(served)).memories.flatMap((each) => each.guests);
     assert.deepEqual(guests, [{ sandbox: first.sandboxId, stalled: false }]);
+    const file = randomBytes(3 * mebibyte);
     for (const each of [first, second]) {
+      await each.files.write("large", new Uint8Array(file).buffer);
+      assert.ok(file.equals(await each.files.read("large", { format: "bytes" })));
       assert.match((await each.commands.run(wander)).stdout, /42/);
       await each.kill();
     }
