@@ -1,5 +1,4 @@
 import path from "node:path";
-import type { Clock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
 import type { Bucket } from "../bucket/bucket.ts";
 import { fileArtifacts, imageArtifacts } from "./artifact.ts";
@@ -9,7 +8,7 @@ import { type MadeBuild, madeManifestName } from "./make-build.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 import { fileKey, indexKey, manifestKey, packKey } from "./object-keys.ts";
 import { indexPath, packPath } from "./pack-layer.ts";
-import { putOnce } from "./put-once.ts";
+import { putOnce, type PutTools } from "./put-once.ts";
 
 /**
  * The manifest of a build that was made in `directory`; undefined when it was not finished. Throws what the disk does
@@ -32,10 +31,9 @@ export async function readMadeManifest(
   }
 }
 
-export interface PutMadeBuildOptions {
+export interface PutMadeBuildOptions extends PutTools {
   readonly bucket: Bucket;
   readonly made: MadeBuild;
-  readonly clock: Pick<Clock, "now">;
   /** Those of the machine's own disk unless said. */
   readonly files?: Pick<MadeFiles, "read" | "size"> | undefined;
 }
@@ -46,7 +44,7 @@ export interface PutMadeBuildOptions {
  * published (C26).
  */
 export async function putMadeBuild(
-  { bucket, made, clock, files = realMadeFiles }: PutMadeBuildOptions,
+  { bucket, made, files = realMadeFiles, ...tools }: PutMadeBuildOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const { manifest, directory } = made;
@@ -57,7 +55,7 @@ export async function putMadeBuild(
     throw new Failure("not_found", `build ${build} is to be published before its parent ${ancestor}`);
   }
   for (const { key, file } of objectsOf(directory, manifest))
-    await putOnce(bucket, { key, file, bytes: await files.size(file) }, clock, signal);
+    await putOnce(bucket, { key, file, bytes: await files.size(file) }, tools, signal);
   const bytes = await files.read(path.join(directory, madeManifestName));
   try {
     await bucket.put(manifestKey(build), bytes, { ifNoneMatch: "*" }, signal);

@@ -169,6 +169,11 @@ export class TemplateCache implements AsyncDisposable {
     return Array.from(this.#entries.get(build)?.leases ?? [], ({ holder }) => holder);
   }
 
+  /** The bytes of an input that lies on the shelf, verified. */
+  inputPieces(digest: string): AsyncIterable<Uint8Array> | undefined {
+    return this.#blobs.pieces(digest);
+  }
+
   get bytes(): CacheReport["bytes"] {
     const { keptBytes, reservedBytes, bytesMax } = this.#room;
     return { kept: keptBytes, reserved: reservedBytes, budget: bytesMax };

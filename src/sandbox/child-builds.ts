@@ -53,6 +53,8 @@ export interface ChildBuildsOptions {
   readonly bucket: Bucket;
   /** For builds that are being made or published; on the disk of the shelf. */
   readonly directory: string;
+  /** One more build is in the bucket. */
+  readonly onPublished?: () => void;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
@@ -76,6 +78,7 @@ export class ChildBuilds implements SnapshotKeeper, AsyncDisposable {
     const onPublished = (build: string) => {
       shelf.announcePublished(build);
       options.logger.info({ build }, "a build of a sandbox was published");
+      options.onPublished?.();
     };
     this.#publisher = new Publisher({ ...options, lease, onPublished });
   }

@@ -164,8 +164,9 @@ export class Publisher implements AsyncDisposable {
       const either = AbortSignal.any([cancelled, this.#over.signal]);
       publication.manifest ??= await readMadeManifest(directory, build, this.#files);
       const { manifest } = publication;
+      const tools = { clock, leaving: this.#over.signal, files: this.#files };
       if (manifest !== undefined)
-        await putMadeBuild({ bucket, made: { manifest, directory }, clock, files: this.#files }, either);
+        await putMadeBuild({ bucket, made: { manifest, directory }, ...tools }, either);
       cancelled.throwIfAborted();
       this.#waiting.delete(build);
       if (manifest !== undefined) {

@@ -28,6 +28,11 @@ function watchedBuild(offered: OfferedBuild, build: string, requests: RequestWat
     },
     opened: async (artifact, signal) =>
       watched(await requests.forPeer(build, () => offered.opened(artifact, signal))),
+    get inputs() {
+      return offered.inputs;
+    },
+    keptInput: (digest) => offered.keptInput(digest),
+    fetchedInput: (digest, signal) => requests.forPeer(build, () => offered.fetchedInput(digest, signal)),
     [Symbol.asyncDispose]: () => offered[Symbol.asyncDispose](),
   };
 }
