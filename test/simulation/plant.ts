@@ -33,7 +33,7 @@ interface Verdict {
 }
 
 const chosen = plantedFaults.filter(
-  ({ seenIn }) => wanted.length === 0 || wanted.some((word) => seenIn.includes(word)),
+  ({ seenIn, fault }) => wanted.length === 0 || wanted.some((word) => `${seenIn} ${fault}`.includes(word)),
 );
 const waiting = [...chosen];
 const verdicts: Verdict[] = [];

@@ -39,7 +39,7 @@ const fetching: readonly PlantedFault[] = [
     fault: "a snapshot of a file system alone lacks a memfile: taken for a failure",
     file: "src/cache/lease.ts",
     find: "const waits = artifactsOf(this.manifest).map((",
-    replace: 'const waits = ([...imageArtifacts, "snapfile", "metafile"] as const).map((',
+    replace: 'const waits = (["rootfs", "memfile", "snapfile", "metafile"] as const).map((',
   },
   {
     seenIn: "e2b-dev/infra#3294",
