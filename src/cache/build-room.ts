@@ -1,4 +1,4 @@
-import { abortable } from "../base/abortable.ts";
+import { abortable, ignore } from "../base/abortable.ts";
 import { Failure } from "../base/failure.ts";
 import type { Reservation, Room } from "./room.ts";
 
@@ -39,6 +39,11 @@ export class BuildRoom {
 
   adjust(bytes: number): void {
     this.#room.adjust(bytes);
+  }
+
+  /** Resolves when nothing is being kept or told for it any more, also if nobody waits for that. */
+  async settled(): Promise<void> {
+    await this.#recording?.catch(ignore); // told to those who wait
   }
 
   /** One at a time, and tried again with every read: a disk that recovers is used again. */

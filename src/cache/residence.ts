@@ -6,6 +6,7 @@ import type { ChunkSource } from "../build/chunk-source.ts";
 import type { IndexBook } from "../build/index-book.ts";
 import type { Manifest } from "../build/manifest.ts";
 import { fileKey, indexKey } from "../build/object-keys.ts";
+import type { BuildRoom } from "./build-room.ts";
 import type { CacheTools } from "./cache-tools.ts";
 import { ChunkFetcher } from "./chunk-fetcher.ts";
 import { ChunkFile } from "./chunk-file.ts";
@@ -18,7 +19,6 @@ import { orLackOfRoom } from "./lack-of-room.ts";
 import type { KeptBuild } from "./ledger.ts";
 import type { Leftovers } from "./leftovers.ts";
 import { Mappers } from "./mappers.ts";
-import type { Room } from "./room.ts";
 import { shrink } from "./shrink.ts";
 import type { WholeFiles } from "./whole-files.ts";
 
@@ -31,7 +31,7 @@ export interface ResidenceOptions {
   /** What is kept of it must be verified first: the last run did not end in order. */
   readonly suspect: boolean;
   readonly journal: Journal;
-  readonly room: Pick<Room, "tryReserve" | "reserveLarge" | "adjust" | "lackFor">;
+  readonly room: Pick<BuildRoom, "tryReserve" | "reserveLarge" | "adjust" | "lackFor" | "settled">;
   readonly files: WholeFiles;
   readonly source: ChunkSource;
   readonly leftovers: Leftovers;
@@ -165,6 +165,7 @@ export class Residence {
       await file.close();
       suspect ||= file.isDoubtful;
     }
+    await this.#options.room.settled();
     this.#suspect = suspect;
     for (const artifact of this.#images.keys()) this.#options.indexes.delete(this.build, artifact);
     this.#images.clear();
