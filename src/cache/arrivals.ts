@@ -83,7 +83,17 @@ export class Arrivals {
     const isRecorded = found.kept && (await this.#record(build, found.digest));
     const other = entries.get(build);
     if (other !== undefined) return other; // this flight was given up, and hung for so long
-    return this.#settleIn(found, isRecorded, leftovers.has(build));
+    const entry = this.#settleIn(found, isRecorded, leftovers.has(build));
+    // Who asked for it has given up: no lease will tell the journal, and each restart would count as its use (C17).
+    if (isRecorded && signal.aborted) void this.#noteUse(build, entry.usedAt);
+    return entry;
+  }
+
+  async #noteUse(build: string, at: number): Promise<void> {
+    const { shelf, tools } = this.#options;
+    await shelf.journal
+      .append({ type: "used", build, at })
+      .catch((error: unknown) => tools.diskTrouble(Failure.from(error)));
   }
 
   #settleIn(found: Omit<FoundManifest, "kept">, isRecorded: boolean, suspect: boolean): Entry {

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, it } from "node:test";
+import { Failure } from "../base/failure.ts";
+import { eventually } from "../base/testing/virtual-clock.ts";
 import { chunkBytes } from "../build/artifact.ts";
 import type { PublishedBuild } from "../build/testing/published-build.ts";
 import type { TemplateCache } from "./template-cache.ts";
@@ -59,5 +61,27 @@ describe("a start", () => {
       await using cache = await world.open();
       const at = new Map(cache.inspect().builds.map(({ build, usedAt }) => [build, usedAt]));
       assert.ok((at.get(leased.build) ?? "") > (at.get(used.build) ?? ""));
+    }));
+
+  it("C17: remembers when a build came for which nobody waited any more", () =>
+    CacheWorld.run(async (world) => {
+      const { build } = await world.publish();
+      const usedAt = (cache: TemplateCache) => cache.inspect().builds.map((each) => each.usedAt);
+      let before: string[] = [];
+      {
+        await using cache = await world.open();
+        const leaving = new AbortController();
+        world.disk.plan = ({ operation, file }) => {
+          if (operation === "write" && file.includes("journal"))
+            leaving.abort(new Failure("cancelled", "gone"));
+          return undefined;
+        };
+        await assert.rejects(cache.acquire(build, "A", leaving.signal));
+        await eventually(() => cache.inspect().builds.length === 1);
+        before = usedAt(cache);
+        await world.clock.advance(1000);
+      }
+      await using cache = await world.open();
+      assert.deepEqual(usedAt(cache), before);
     }));
 });
