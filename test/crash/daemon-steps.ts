@@ -1,0 +1,95 @@
+import childProcess from "node:child_process";
+import { ServerResponse } from "node:http";
+import { createServer } from "node:net";
+import path from "node:path";
+import { isMainThread } from "node:worker_threads";
+import { countSteps } from "./count-steps.ts";
+
+/**
+ * Loaded into a daemon before anything of its own, as `NODE_OPTIONS=--import=FILE` has it: counts the steps of its
+ * work, and ends it by SIGKILL, or lets it fail, right before the step that was named. It listens to whoever tests it
+ * at the socket that LARDER_TEST_STEPS names; see `armed-daemon.ts`.
+ */
+const { LARDER_TEST_STEPS: socket } = process.env;
+const [, program = "", command] = process.argv;
+
+export interface StepOrder {
+  /** Steps are counted from 1 on, beginning now; 0: all go by. */
+  readonly at: number;
+  readonly harm: "kill" | "fail";
+}
+
+/** Writing the log, and what nobody waits for. */
+let steps: string[] = [];
+let order: StepOrder = { at: 0, harm: "kill" };
+
+function onStep(kind: string, what = ""): void {
+  steps.push(`${kind} ${nameOf(what)}`.trim());
+  if (steps.length !== order.at) return;
+  if (order.harm === "kill") process.kill(process.pid, "SIGKILL");
+  if (kind === "answer") return;
+  const message = `ENOSPC: no space left on device, ${kind} (a test has it fail)`;
+  throw Object.assign(new Error(message), { code: "ENOSPC", errno: -28, errcode: 13, errstr: "full" });
+}
+
+/** Short, and the same each time. */
+function nameOf(what: string): string {
+  if (/\s/.test(what)) return what.replaceAll(/\s+/g, " ").slice(0, 60);
+  return path.basename(what).replaceAll(/\bi[a-z0-9]{20}\b|[0-9a-f]{8}-[0-9a-f-]{27}/g, "ID");
+}
+
+type Work = (...args: never[]) => unknown;
+
+/** A step before it is called, and another one when its promise has settled, if it gives one. */
+function around(target: object, name: string, nameStep: (args: readonly unknown[]) => string): void {
+  const original = Reflect.get(target, name) as Work;
+  const counted = async function (this: unknown, ...args: never[]) {
+    const step = nameStep(args);
+    onStep(step);
+    const answer = await Reflect.apply(original, this, args);
+    onStep(`${step}: done`);
+    return answer;
+  };
+  Reflect.set(target, name, counted);
+}
+
+/** The same for what gives no promise. */
+function before(target: object, name: string, step: string): void {
+  const original = Reflect.get(target, name) as Work;
+  const counted = function (this: unknown, ...args: never[]) {
+    onStep(step);
+    return Reflect.apply(original, this, args);
+  };
+  Reflect.set(target, name, counted);
+}
+
+async function begin(path: string): Promise<void> {
+  await countSteps(onStep);
+  before(childProcess.ChildProcess.prototype, "spawn", "spawn");
+  before(ServerResponse.prototype, "end", "answer");
+  const { Machine } = await import("../../src/machine/machine.ts");
+  const { StepTimes } = await import("../../src/sandbox/step-times.ts");
+  const { PauseTimes } = await import("../../src/sandbox/pause-times.ts");
+  around(Machine.prototype, "execute", ([name]) => `QMP ${String(name)}`);
+  around(Machine.prototype, "destroy", () => "end of the machine");
+  for (const times of [StepTimes, PauseTimes])
+    around(times.prototype, "measure", ([step]) => `step ${String(step)}`);
+  listen(path);
+}
+
+/** One JSON object is asked, one is answered: the steps so far. An order begins to count anew. */
+function listen(path: string): void {
+  const server = createServer((connection) => {
+    connection.on("error", () => connection.destroy());
+    connection.setEncoding("utf8").once("data", (text: string) => {
+      connection.end(`${JSON.stringify(steps)}\n`);
+      if (text.trim() === "steps") return;
+      order = JSON.parse(text) as StepOrder;
+      steps = [];
+    });
+  });
+  server.listen(path).unref();
+}
+
+const isDaemon = isMainThread && program.endsWith("/src/cli/main.ts") && command === "up";
+if (socket !== undefined && isDaemon) await begin(socket);
