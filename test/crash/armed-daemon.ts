@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import path from "node:path";
 import { type Served, serve } from "../machine/testing/served.ts";
-import type { StepOrder } from "./daemon-steps.ts";
+import type { StepOrder, StepsSoFar } from "./daemon-steps.ts";
 
 const preload = path.join(import.meta.dirname, "daemon-steps.ts");
 
@@ -12,8 +12,7 @@ export interface ArmedDaemon extends AsyncDisposable {
   readonly served: Served;
   /** From now on steps are counted from 1. */
   arm(order: StepOrder): Promise<void>;
-  /** Those since it was armed. */
-  steps(): Promise<string[]>;
+  soFar(): Promise<StepsSoFar>;
   /** How it has ended; pending while it runs. */
   readonly ended: Promise<void>;
 }
@@ -21,13 +20,13 @@ export interface ArmedDaemon extends AsyncDisposable {
 export async function serveArmed(env: Record<string, string> = {}): Promise<ArmedDaemon> {
   const directory = await mkdtemp("/var/tmp/larder-armed-");
   const socket = path.join(directory, "steps");
-  const armed = { NODE_OPTIONS: `--import=${preload}`, LARDER_TEST_STEPS: socket, LARDER_LOG: "debug" };
+  const armed = { NODE_OPTIONS: `--import=${preload}`, LARDER_TEST_STEPS: socket };
   const served = await serve({ ...armed, ...env });
   const ended = served.ended.then(() => rm(directory, { recursive: true, force: true }));
   return {
     served,
     arm: async (order) => void (await ask(socket, JSON.stringify(order))),
-    steps: async () => JSON.parse(await ask(socket, "steps")) as string[],
+    soFar: async () => JSON.parse(await ask(socket, "")) as StepsSoFar,
     ended,
     [Symbol.asyncDispose]: async () => {
       await served[Symbol.asyncDispose]();

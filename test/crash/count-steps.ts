@@ -18,12 +18,17 @@ export type OnStep = (kind: string, what?: string) => void;
  * system, and statements of SQLite. What is imported after this was called is counted.
  */
 export async function countSteps(onStep: OnStep): Promise<void> {
+  const files = new WeakMap<object, string>();
   const around = (target: object, name: string, isStep: (args: readonly unknown[]) => boolean) => {
     const original = Reflect.get(target, name) as Callable;
-    const counted = async function (this: unknown, ...args: never[]) {
-      const [what] = args as readonly unknown[];
-      if (isStep(args)) onStep(name, typeof what === "string" ? what : undefined);
-      return await Reflect.apply(original, this, args);
+    const counted = async function (this: object | undefined, ...args: never[]) {
+      const [first] = args as readonly unknown[];
+      const path = typeof first === "string" ? first : undefined;
+      const what = (this === undefined ? undefined : files.get(this)) ?? path;
+      if (isStep(args)) onStep(name, what);
+      const answer: unknown = await Reflect.apply(original, this, args);
+      if (name === "open" && path !== undefined) files.set(answer as object, path);
+      return answer;
     };
     Reflect.set(target, name, counted);
   };

@@ -13,29 +13,42 @@ import { countSteps } from "./count-steps.ts";
 const { LARDER_TEST_STEPS: socket } = process.env;
 const [, program = "", command] = process.argv;
 
+/** What is to be done to which step; a new order begins to count anew. */
 export interface StepOrder {
-  /** Steps are counted from 1 on, beginning now; 0: all go by. */
-  readonly at: number;
+  /** Steps are counted from 1 on; by a name it is the first one that is called so. 0: all go by. */
+  readonly at: number | string;
   readonly harm: "kill" | "fail";
+}
+
+/** What has gone by since the last order. */
+export interface StepsSoFar {
+  readonly steps: readonly string[];
+  /** Whether the step was there that was to fail. */
+  readonly harmed: boolean;
 }
 
 /** Writing the log, and what nobody waits for. */
 let steps: string[] = [];
 let order: StepOrder = { at: 0, harm: "kill" };
+let harmed = false;
 
 function onStep(kind: string, what = ""): void {
-  steps.push(`${kind} ${nameOf(what)}`.trim());
-  if (steps.length !== order.at) return;
+  const name = `${kind} ${nameOf(what)}`.trim();
+  steps.push(name);
+  if (harmed || (order.at !== steps.length && order.at !== name)) return;
   if (order.harm === "kill") process.kill(process.pid, "SIGKILL");
+  harmed = true;
   if (kind === "answer") return;
   const message = `ENOSPC: no space left on device, ${kind} (a test has it fail)`;
   throw Object.assign(new Error(message), { code: "ENOSPC", errno: -28, errcode: 13, errstr: "full" });
 }
 
+const identifiers = /\bi[a-z0-9]{20}\b|\bnet-[a-z0-9]+|[0-9a-f]{64}|[0-9a-f]{8}-[0-9a-f-]{27}/g;
+
 /** Short, and the same each time. */
 function nameOf(what: string): string {
   if (/\s/.test(what)) return what.replaceAll(/\s+/g, " ").slice(0, 60);
-  return path.basename(what).replaceAll(/\bi[a-z0-9]{20}\b|[0-9a-f]{8}-[0-9a-f-]{27}/g, "ID");
+  return path.basename(what).replaceAll(identifiers, "ID");
 }
 
 type Work = (...args: never[]) => unknown;
@@ -77,15 +90,15 @@ async function begin(path: string): Promise<void> {
   listen(path);
 }
 
-/** One JSON object is asked, one is answered: the steps so far. An order begins to count anew. */
+/** An order comes, or nothing to ask only; what has gone by until then is answered. */
 function listen(path: string): void {
   const server = createServer((connection) => {
     connection.on("error", () => connection.destroy());
     connection.setEncoding("utf8").once("data", (text: string) => {
-      connection.end(`${JSON.stringify(steps)}\n`);
-      if (text.trim() === "steps") return;
+      connection.end(JSON.stringify({ steps, harmed } satisfies StepsSoFar));
+      if (text.trim() === "") return;
       order = JSON.parse(text) as StepOrder;
-      steps = [];
+      [steps, harmed] = [[], false];
     });
   });
   server.listen(path).unref();

@@ -22,12 +22,12 @@ interface Remembered {
 }
 
 /** In which points a daemon's store, its machines and its disk say different things; one sentence each. */
-export async function disagreements({ data, metric }: Served): Promise<string[]> {
-  const remembered = remember(data);
+export async function disagreements(served: Served): Promise<string[]> {
+  const remembered = remember(served.data);
   return [
     ...(await aboutMachines(remembered)),
-    ...aboutBuilds(remembered, data),
-    ...(await aboutLeases(remembered, metric)),
+    ...aboutBuilds(remembered, served.data),
+    ...(await aboutLeases(remembered, served)),
   ];
 }
 
@@ -73,9 +73,9 @@ function aboutBuilds({ sandboxes, children, builds }: Remembered, data: string):
 }
 
 /** Who sleeps has none. */
-async function aboutLeases({ sandboxes }: Remembered, metric: Served["metric"]): Promise<string[]> {
+async function aboutLeases({ sandboxes }: Remembered, served: Served): Promise<string[]> {
   if (sandboxes.some(({ state }) => state !== "paused")) return [];
-  const leases = await metric("larder_cache_leases");
+  const leases = await served.metric("larder_cache_leases");
   return leases === 0 ? [] : [`nothing runs, and there are ${leases} leases`];
 }
 

@@ -57,7 +57,7 @@ export async function serveAt(
   const child = spawn(program, [...before, launcher, "up"], { env: all, stdio: ["ignore", "pipe", "pipe"] });
   let printed = "";
   for (const stream of [child.stdout, child.stderr])
-    stream.on("data", (piece: Buffer) => { printed += String(piece); if (process.env["KLOG"]) (process as any).getBuiltinModule("node:fs").appendFileSync(process.env["KLOG"], piece); });
+    stream.on("data", (piece: Buffer) => (printed += String(piece)));
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const url = `http://${host}:${port}`;
   await ready(url, child, () => printed);

@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { FaultWorld } from "../crash/fault-world.ts";
+
+/** Those that a pause and a snapshot have in common, by the names that `daemon-steps.ts` gives them. */
+const steps = [
+  ...["QMP stop", "QMP stop: done"],
+  ...["QMP xen-save-devices-state", "QMP xen-save-devices-state: done", "writeFile snapfile"],
+  ...["step pages", "open memfile.data", "write memfile.data"],
+  ...["step clusters", "spawn", "open rootfs.data", "write rootfs.data"],
+  ...["writeFile memfile.pack", "writeFile manifest.json", "step pack: done"],
+  ...['sql insert into "childBuilds" ("id", "ancestors", "shape", "crea'],
+  ...["link manifest.json", "step adopt: done"],
+];
+const own: Readonly<Record<string, readonly string[]>> = {
+  pause: [
+    'sql update "sandboxes" set "state" = ? where "id" = ?',
+    'sql update "sandboxes" set "state" = ?, "build" = ?, "paused" =',
+  ],
+  snapshot: ['sql insert into "templates" ("id", "name", "named", "createdAt",', "sql commit"],
+};
+
+for (const [what, more] of Object.entries(own)) {
+  describe(`a ${what} of which a step fails`, () => {
+    it("C27: says so, leaves the sandbox running with all that it had, and succeeds the next time", async () => {
+      await using world = await FaultWorld.begin(what);
+      for (const step of [...steps, ...more]) {
+        const outcome = await world.failAt(step).catch((cause: unknown) => {
+          throw new Error(`when '${step}' failed`, { cause });
+        });
+        assert.equal(outcome, "failed", step);
+      }
+      assert.equal(await world.failAt("nothing"), "had no such step");
+      await world.assertNoLeaks();
+    });
+  });
+}
