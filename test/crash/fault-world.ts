@@ -74,7 +74,8 @@ export class FaultWorld implements AsyncDisposable {
   }
 
   get #sdk(): Sdk {
-    return this.#daemon.served.sdk;
+    // What failed must not be tried again by the client.
+    return { ...this.#daemon.served.sdk, retries: 0 };
   }
 
   async #assertWhole(): Promise<void> {

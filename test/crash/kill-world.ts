@@ -87,13 +87,14 @@ export class KillWorld implements AsyncDisposable {
   async #assertWhole(): Promise<void> {
     const began = performance.now();
     const ids = (await Sandbox.list(this.#sdk).nextItems()).map(({ sandboxId }) => sandboxId);
-    const { mayBeGone, after } = this.#operation;
-    if (!mayBeGone) assert.deepEqual(ids, [this.#pig?.id], "it is there");
-    for (const id of ids) {
-      if (id === this.#pig?.id) await this.#pig.assertWhole(this.#sdk);
-      else await (await Sandbox.connect(id, this.#sdk)).commands.run("true");
-      if (mayBeGone) assert.equal(await Sandbox.kill(id, this.#sdk), true, "it can be killed");
-    }
+    const { mayBeGone, makesOthers = false, after } = this.#operation;
+    const others = ids.filter((id) => id !== this.#pig?.id);
+    if (this.#pig !== undefined && ids.includes(this.#pig.id)) await this.#pig.assertWhole(this.#sdk);
+    else assert.ok(mayBeGone, "it is there");
+    if (!makesOthers) assert.deepEqual(others, [], "nothing else is there");
+    for (const id of others) await (await Sandbox.connect(id, this.#sdk)).commands.run("true");
+    for (const id of mayBeGone ? ids : others)
+      assert.equal(await Sandbox.kill(id, this.#sdk), true, "it can be killed");
     if (mayBeGone) this.#pig = undefined;
     await after?.(this.#sdk);
     await assertAgreement(this.#daemon.served, began);

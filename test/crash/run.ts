@@ -9,7 +9,7 @@ import { operations } from "./operations.ts";
 /**
  * Kills what works with a disk before every step of its work, one after the other, and checks the next start:
  * `cache`, a process that works as a node does, without machines; and a whole daemon while somebody asks it to create,
- * pause, resume, snapshot or kill a sandbox. With `faults` each step of a pause and of a snapshot fails instead.
+ * pause, resume, snapshot, fork or kill a sandbox. With `faults` each step of a pause and of a snapshot fails instead.
  *
  *   node test/crash/run.ts                    all steps of all; hours
  *   node test/crash/run.ts cache              all steps of one
