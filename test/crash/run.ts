@@ -11,7 +11,7 @@ import { operations } from "./operations.ts";
  * `cache`, a process that works as a node does, without machines; and a whole daemon while somebody asks it to create,
  * pause, resume, snapshot, fork or kill a sandbox. With `faults` each step of a pause and of a snapshot fails instead.
  *
- *   node test/crash/run.ts                    all steps of all; hours
+ *   node test/crash/run.ts                    all steps of all; an hour and more
  *   node test/crash/run.ts cache              all steps of one
  *   node test/crash/run.ts pause resume       all steps of some
  *   node test/crash/run.ts pause 17 200       some of them
