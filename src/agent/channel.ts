@@ -7,6 +7,8 @@ import { Failure } from "../base/failure.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import { exchange, type GuestAnswer, type GuestRequest } from "./exchange.ts";
+import type { OpenGuestBytes } from "./guest-bytes.ts";
+import { isForFiles, Lanes } from "./lanes.ts";
 import { watchSession } from "./session-watch.ts";
 import { openTunnel } from "./tunnel.ts";
 import { synchronise } from "./synchronise.ts";
@@ -30,6 +32,8 @@ export interface ChannelOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** Gives the memory of the machine, for files to pass by; missing: they pass by the socket. */
+  readonly guestBytes?: OpenGuestBytes;
 }
 
 /**
@@ -41,6 +45,7 @@ export class AgentChannel implements AsyncDisposable {
   readonly closed: Promise<void>;
   readonly #session: ClientHttp2Session;
   readonly #streams = new Set<ClientHttp2Stream>();
+  readonly #lanes: Lanes | undefined;
   #reason: Failure | undefined;
 
   /** Resolves when the guest has answered. Repeats itself until then: the edges set the deadline. */
@@ -59,7 +64,8 @@ export class AgentChannel implements AsyncDisposable {
     }
   }
 
-  private constructor(socket: Socket, { logger, clock }: ChannelOptions) {
+  private constructor(socket: Socket, { logger, clock, guestBytes }: ChannelOptions) {
+    this.#lanes = guestBytes && new Lanes(this.#open.bind(this), guestBytes);
     // Heard before the session hears it, which would let the answers under way end as if they were whole.
     socket.once("close", () => this.#cut());
     const session = connectHttp2("http://agent", {
@@ -84,7 +90,7 @@ export class AgentChannel implements AsyncDisposable {
     session.on("close", () => {
       watch[Symbol.dispose]();
       socket.destroy();
-      resolve();
+      void (this.#lanes?.[Symbol.asyncDispose]() ?? Promise.resolve()).then(resolve, resolve);
     });
   }
 
@@ -98,6 +104,7 @@ export class AgentChannel implements AsyncDisposable {
    * it ends with an error when the guest, or `signal`, cuts it short. `signal` governs the whole exchange.
    */
   async request(request: GuestRequest, signal: AbortSignal): Promise<GuestAnswer> {
+    if (this.#lanes !== undefined && isForFiles(request)) return await this.#lanes.request(request, signal);
     return await exchange(this.#open.bind(this), request, signal);
   }
 

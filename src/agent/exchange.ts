@@ -1,4 +1,4 @@
-import type { ClientHttp2Stream, IncomingHttpHeaders } from "node:http2";
+import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from "node:http2";
 import { Readable } from "node:stream";
 import { Failure } from "../base/failure.ts";
 
@@ -34,14 +34,32 @@ export async function exchange(
   request: GuestRequest,
   signal: AbortSignal,
 ): Promise<GuestAnswer> {
-  signal.throwIfAborted();
-  const { method, path, headers, body } = request;
-  const stream = open(
-    { ...fit(headers), ":method": method, ":path": path, ":scheme": "http", ":authority": "agent" },
-    body === undefined,
-  );
-  bindToSignal(stream, signal);
+  const { body } = request;
+  const stream = begin(open, request, signal, body === undefined);
   if (body !== undefined) send(body, stream);
+  return await answerOf(stream, request, signal);
+}
+
+/** Sends the head of a request, and nothing of its body. `signal` governs the whole stream. */
+export function begin(
+  open: OpenStream,
+  { method, path, headers }: GuestRequest,
+  signal: AbortSignal,
+  endStream: boolean,
+): ClientHttp2Stream {
+  signal.throwIfAborted();
+  const pseudo = { ":method": method, ":path": path, ":scheme": "http", ":authority": "agent" };
+  const stream = open({ ...fit(headers), ...pseudo }, endStream);
+  bindToSignal(stream, signal);
+  return stream;
+}
+
+/** Resolves with the answer to a request that was begun. */
+export async function answerOf(
+  stream: ClientHttp2Stream,
+  { method, path }: GuestRequest,
+  signal: AbortSignal,
+): Promise<GuestAnswer> {
   const answer = await headOf(stream, `${method} ${path.split("?", 1)[0]}`, signal);
   const status = Number(answer[":status"]);
   return { status, headers: withoutPseudo(answer), body: stream };
@@ -54,6 +72,11 @@ export function bindToSignal(stream: ClientHttp2Stream, signal: AbortSignal): vo
   stream.once("close", () => signal.removeEventListener("abort", onAbort));
   // Whoever reads or waits learns it; a stream that nobody reads must not end the daemon.
   stream.on("error", () => {});
+}
+
+/** Gives up a stream, so that the other end is sure to notice: one that ends without an error may seem to go on. */
+export function cancel(stream: ClientHttp2Stream): void {
+  if (!stream.destroyed) stream.close(constants.NGHTTP2_CANCEL);
 }
 
 /** Resolves with the headers of the answer; the stream's end before that is `unavailable`. */

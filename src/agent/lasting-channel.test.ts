@@ -2,13 +2,16 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
+import { createClient } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { Failure } from "../base/failure.ts";
 import { silentLogger } from "../base/logger.ts";
 import { systemRandom } from "../base/random.ts";
 import { VirtualClock } from "../base/testing/virtual-clock.ts";
 import { AgentClient } from "./agent-client.ts";
+import { channelTransport } from "./channel-transport.ts";
 import { LastingChannel } from "./lasting-channel.ts";
+import { Process, Signal } from "./protocol/generated/process_pb.js";
 import { patience } from "./testing/agent-fixture.ts";
 import { LocalAgent } from "./testing/local-agent.ts";
 
@@ -72,6 +75,41 @@ describe("LastingChannel", () => {
   it("fails what was under way when the agent died, and carries out later what is asked meanwhile", async () => {
     await replaced();
     assert.equal((await envs()).status, 200);
+  });
+
+  it("lists what an agent that was started again finds running, ends it and tells its end", async () => {
+    await new AgentClient(channel).init(settings, patience());
+    const headers = { "x-access-token": "the-token" };
+    const processes = createClient(Process, channelTransport(channel));
+    const start = async (script: string, tag: string) => {
+      const config = { cmd: "/bin/sh", args: ["-c", script] };
+      const events = processes.start({ process: config, tag }, { headers })[Symbol.asyncIterator]();
+      const { value } = await events.next();
+      const event = value?.event?.event;
+      return event?.case === "start" ? event.value.pid : assert.fail();
+    };
+    const pid = await start("exec sleep 100", "kept");
+    await start("exit 0", "ended");
+    await replaced();
+    const list = async () =>
+      (await processes.list({}, { headers })).processes.map(({ pid, tag, config }) => ({
+        pid,
+        tag,
+        cmd: config?.cmd,
+      }));
+    assert.deepEqual(await list(), [{ pid, tag: "kept", cmd: "/bin/sh" }]);
+    const process = { selector: { case: "tag" as const, value: "kept" } };
+    const events = processes.connect({ process }, { headers })[Symbol.asyncIterator]();
+    assert.equal((await events.next()).value?.event?.event.case, "start");
+    const input = { input: { case: "stdin" as const, value: Buffer.from("x") } };
+    await assert.rejects(
+      processes.sendInput({ process, input }, { headers }),
+      /stdin of process \d+ was closed/,
+    );
+    await processes.sendSignal({ process, signal: Signal.SIGKILL }, { headers });
+    const end = (await events.next()).value?.event?.event;
+    assert.match(end?.case === "end" ? (end.value.error ?? "") : "", /not known/);
+    assert.deepEqual(await list(), []);
   });
 
   it("ends at once when it is closed while the agent is away, and with it all that waits", async () => {

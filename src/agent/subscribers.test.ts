@@ -69,6 +69,17 @@ describe("subscribers of a process", () => {
     assert.ok(all.length > 53_000_000, "base64 of forty megabytes");
   });
 
+  it("who read slowly hold up neither the process nor the others, and are told when too far behind", async () => {
+    const { pid, events } = await started("read go; head -c 12000000 /dev/zero; echo done >&2");
+    const slow = agent.processes.connect({ process: by(pid) })[Symbol.asyncIterator]();
+    assert.equal((await slow.next()).value?.event?.event.case, "start");
+    const input = { input: { case: "stdin" as const, value: Buffer.from("\n") } };
+    await agent.processes.sendInput({ process: by(pid), input });
+    const all = await outputOf(events as never);
+    assert.equal(all.length, 12_000_005);
+    await assert.rejects(outputOf(slow as never), withCode(Code.ResourceExhausted));
+  });
+
   it("may leave without hurting the process", async () => {
     const leaving = new AbortController();
     const { pid, events } = await started("head -c 3000000 /dev/zero; read go", { signal: leaving.signal });

@@ -22,6 +22,16 @@ export interface ByteRange {
 export interface PutFile {
   readonly path: string;
   readonly bytes: number;
+  /** Missing: what has been put of it when it fails is given up. */
+  readonly resume?: Resume;
+}
+
+/** How a large file goes on to be put where that broke off, also by another process. */
+export interface Resume {
+  /** A file that is the bucket's own until all is put: beside the one that is put, and as lasting. */
+  readonly noteAt: string;
+  /** When this has aborted, what has been put stays for the next run; also when it cannot be removed. */
+  readonly leaving: AbortSignal;
 }
 
 export interface PutOptions {

@@ -30,7 +30,8 @@ export async function claimBucket(bucket: Bucket, store: string, signal: AbortSi
 export async function checkOwner(bucket: Bucket, store: string, signal: AbortSignal): Promise<void> {
   const owner = await ownerOf(bucket, signal);
   if (owner !== store) {
-    const remedy = "if that one is lost, 'larder template import' makes this one take its place";
+    const remedy =
+      "'larder template import' makes this one a copy of it, if it is lost or the bucket is shared";
     throw new Failure("conflict", `${bucket.name} belongs to another store, ${owner}; ${remedy}`);
   }
 }

@@ -58,7 +58,7 @@ describe("impatient", () => {
         await new Promise(() => {});
       },
     };
-    const object = { kind: "blob", digest: "d" } as const;
+    const object = { kind: "blob", digest: "d", bytes: 1, build: "b" } as const;
     const got = Array.fromAsync(impatientObjects(objects, { clock, stallMsMax }).read(object, never));
     got.catch(() => {});
     await clock.advance(stallMsMax);

@@ -39,7 +39,7 @@ describe("a published build", () => {
     }
     const [input] = manifest.inputs;
     assert.deepEqual(input, { name: "agent-disk", ...entryOf(published.agentDisk) });
-    const blob = await readObject(bucket, { kind: "blob", digest: input?.digest ?? "" });
+    const blob = await readObject(bucket, { kind: "blob", ...(input ?? assert.fail()), build });
     assert.ok(blob.equals(published.agentDisk));
   });
 

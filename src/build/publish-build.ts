@@ -85,7 +85,7 @@ async function putArtifacts(
   const { bucket, build, artifacts, createdAt, shape, onProgress, clock = systemClock } = options;
   const inputs: BuildInput[] = [];
   for (const { name, path } of options.inputs)
-    inputs.push({ name, ...(await putBlob(bucket, path, clock, signal)) });
+    inputs.push({ name, ...(await putBlob(bucket, path, { clock }, signal)) });
   const images: Partial<Record<ImageArtifact, ImageEntry>> = {};
   const ancestors: Ancestor[] = [];
   for (const artifact of imageArtifacts) {

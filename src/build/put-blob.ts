@@ -2,11 +2,10 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
-import type { Clock } from "../base/clock.ts";
 import type { Bucket } from "../bucket/bucket.ts";
 import type { FileEntry } from "./manifest.ts";
 import { blobKey } from "./object-keys.ts";
-import { putOnce } from "./put-once.ts";
+import { putOnce, type PutTools } from "./put-once.ts";
 
 /**
  * Puts a file under its digest. One that is there already is left alone, unless it has the wrong length, or is so old
@@ -15,11 +14,11 @@ import { putOnce } from "./put-once.ts";
 export async function putBlob(
   bucket: Bucket,
   file: string,
-  clock: Pick<Clock, "now">,
+  tools: PutTools,
   signal: AbortSignal,
 ): Promise<FileEntry> {
   const entry = await fileEntry(file, signal);
-  await putOnce(bucket, { key: blobKey(entry.digest), file }, clock, signal);
+  await putOnce(bucket, { key: blobKey(entry.digest), file }, tools, signal);
   return entry;
 }
 

@@ -1,6 +1,5 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import type { Clock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
 import type { Bucket } from "../bucket/bucket.ts";
 import { fileArtifacts, imageArtifacts } from "./artifact.ts";
@@ -9,7 +8,7 @@ import { madeManifestName } from "./make-build.ts";
 import { type Manifest, parseManifest } from "./manifest.ts";
 import { fileKey, indexKey, manifestKey, packKey } from "./object-keys.ts";
 import { indexPath, packPath } from "./pack-layer.ts";
-import { putOnce } from "./put-once.ts";
+import { putOnce, type PutTools } from "./put-once.ts";
 
 /** The manifest of a build that was made in `directory`; undefined when it was not finished. */
 export async function readMadeManifest(directory: string, build: string): Promise<Manifest | undefined> {
@@ -30,7 +29,7 @@ export async function putMadeBuild(
   bucket: Bucket,
   directory: string,
   manifest: Manifest,
-  clock: Pick<Clock, "now">,
+  tools: PutTools,
   signal: AbortSignal,
 ): Promise<void> {
   const { build, ancestors } = manifest;
@@ -39,7 +38,7 @@ export async function putMadeBuild(
     if (await isPublished(bucket, ancestor, signal)) continue;
     throw new Failure("not_found", `build ${build} is to be published before its parent ${ancestor}`);
   }
-  for (const object of objectsOf(directory, manifest)) await putOnce(bucket, object, clock, signal);
+  for (const object of objectsOf(directory, manifest)) await putOnce(bucket, object, tools, signal);
   const bytes = await readFile(path.join(directory, madeManifestName));
   try {
     await bucket.put(manifestKey(build), bytes, { ifNoneMatch: "*" }, signal);

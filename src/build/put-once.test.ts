@@ -18,7 +18,7 @@ describe("an input that is put", () => {
     await using place = await scene();
     const { bucket, clock, file } = place;
     const put = async () => {
-      const { digest } = await putBlob(bucket, file, clock, never);
+      const { digest } = await putBlob(bucket, file, { clock }, never);
       return (await listed(bucket, blobKey(digest), never))?.modifiedAt;
     };
     const first = clock.now();
@@ -32,9 +32,9 @@ describe("an input that is put", () => {
   it("is put again when what is there has another length; one whose name goes on is another one", async () => {
     await using place = await scene();
     const { bucket, clock, file } = place;
-    const { digest } = await putBlob(bucket, file, clock, never);
+    const { digest } = await putBlob(bucket, file, { clock }, never);
     await bucket.put(blobKey(digest), Buffer.of(1), {}, never);
-    await putBlob(bucket, file, clock, never);
+    await putBlob(bucket, file, { clock }, never);
     assert.equal((await bucket.head(blobKey(digest), never)).bytes, 5);
     await bucket.put("a.b", Buffer.of(1), {}, never);
     assert.equal(await listed(bucket, "a", never), undefined);

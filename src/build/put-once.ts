@@ -15,14 +15,20 @@ export async function listed(
   return first?.key === key ? first : undefined;
 }
 
+export interface PutTools {
+  readonly clock: Pick<Clock, "now">;
+  /** Aborts when this process goes: then what has been put of a file stays, and the next run goes on with it. */
+  readonly leaving?: AbortSignal;
+}
+
 /**
  * Puts a file whose content its key decides, unless it is there already: whole, and so young that no collection can be
- * about to remove it. So what broke off goes on with the object that it broke off at.
+ * about to remove it. So what broke off goes on with the object that it broke off at, a large one with its parts.
  */
 export async function putOnce(
   bucket: Bucket,
   { key, file }: { readonly key: string; readonly file: string },
-  clock: Pick<Clock, "now">,
+  { clock, leaving }: PutTools,
   signal: AbortSignal,
 ): Promise<void> {
   const { size: bytes } = await stat(file);
@@ -30,7 +36,8 @@ export async function putOnce(
   if (there?.bytes === bytes && clock.now() - there.modifiedAt < freshMsMax) return;
   try {
     const options = there === undefined ? { ifNoneMatch: "*" as const } : {};
-    await bucket.put(key, { path: file, bytes }, options, signal);
+    const resume = leaving && { noteAt: `${file}.upload`, leaving };
+    await bucket.put(key, { path: file, bytes, ...(resume && { resume }) }, options, signal);
   } catch (error) {
     if (!Failure.is(error, "conflict")) throw error; // somebody else was faster
   }

@@ -152,7 +152,7 @@ describe("an adopted build", () => {
       const { build } = adopted;
       assert.ok(cache.inspect().leases.some((each) => each.build === build && each.holder === "publisher"));
       assert.equal(await cache.evict(build), false);
-      await putMadeBuild(world.bucket, made.directory, made.manifest, world.clock, never);
+      await putMadeBuild(world.bucket, made.directory, made.manifest, { clock: world.clock }, never);
       await rm(made.directory, { recursive: true });
       await adopted[Symbol.asyncDispose]();
       const before = cache.inspect().bytes.kept;

@@ -60,8 +60,10 @@ export async function adopt(
 
 /** Bytes of what is fetched whole of a build. */
 function fileBytes({ manifest }: MadeBuild): number {
-  const { metafile, snapfile, rootfs, memfile } = manifest;
-  const entries = [metafile, snapfile, rootfs?.index, memfile?.index];
+  const entries = [
+    ...fileArtifacts.map((artifact) => manifest[artifact]),
+    ...imageArtifacts.map((artifact) => manifest[artifact]?.index),
+  ];
   return entries.reduce((sum, entry) => sum + (entry?.bytes ?? 0), 0);
 }
 

@@ -38,13 +38,18 @@ export class Blobs {
       await onDisk(file, this.#journal.append({ type: "blob", digest, bytes }));
       this.#kept.add(digest);
     }
-    const object = { kind: "blob", digest } as const;
+    const object = { kind: "blob", digest, bytes, build } as const;
     const entry = { digest, bytes };
     await this.#files.have(
       { path: file, object, entry, objectName: blobKey(digest), artifact: "input", build },
       signal,
     );
     return file;
+  }
+
+  /** The bytes of an input that lies here and was verified. */
+  pieces(digest: string): AsyncIterable<Uint8Array> | undefined {
+    return this.#files.pieces(path.join(this.#directory, digest));
   }
 
   /** Removes inputs that no build on the shelf names any more. */

@@ -75,7 +75,8 @@ export class HeldLease implements Lease {
   /** Memfiles that were handed out. */
   readonly #mapped = new Set<Mappers>();
   readonly #over = new AbortController();
-  readonly #reads = new Set<Promise<unknown>>();
+  /** Those under way, and what ends each. */
+  readonly #reads = new Map<Promise<unknown>, AbortController>();
   #ending: Promise<void> | undefined;
 
   constructor(options: LeaseOptions) {
@@ -221,10 +222,10 @@ export class HeldLease implements Lease {
 
   /** Only after no read of its is under way (C15): they are given up, and waited for. */
   async #end(): Promise<void> {
-    this.#over.abort(
-      new Failure("cancelled", `the lease of ${this.holder} on build ${this.build} has ended`),
-    );
-    await Promise.allSettled(this.#reads);
+    const reason = new Failure("cancelled", `the lease of ${this.holder} on build ${this.build} has ended`);
+    this.#over.abort(reason);
+    for (const read of this.#reads.values()) read.abort(reason);
+    await Promise.allSettled(this.#reads.keys());
     for (const mappers of this.#mapped) mappers.delete(this);
     await this.#options.end(this);
     for (const ancestor of this.#ancestors.values()) await ancestor[Symbol.asyncDispose]();
@@ -232,12 +233,18 @@ export class HeldLease implements Lease {
 
   readonly #during: During = async (read, signal) => {
     this.#checkHeld();
-    const reading = read(AbortSignal.any([signal, this.#over.signal]));
-    this.#reads.add(reading);
+    // As `AbortSignal.any` does with the end of the lease; that takes several times as long.
+    const end = new AbortController();
+    const leave = () => end.abort(signal.reason);
+    signal.addEventListener("abort", leave);
+    if (signal.aborted) leave();
+    const reading = read(end.signal);
+    this.#reads.set(reading, end);
     try {
       return await reading;
     } finally {
       this.#reads.delete(reading);
+      signal.removeEventListener("abort", leave);
     }
   };
 

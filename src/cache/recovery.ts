@@ -1,4 +1,5 @@
 import path from "node:path";
+import { fileArtifacts, imageArtifacts } from "../build/artifact.ts";
 import type { Disk } from "./disk.ts";
 import type { Ledger } from "./ledger.ts";
 
@@ -37,6 +38,12 @@ export async function wholeFileSizes(disk: Disk, shelf: string, ledger: Ledger):
   return sizes;
 }
 
+const filesOfBuild: ReadonlySet<string> = new Set([
+  "manifest.json",
+  ...fileArtifacts,
+  ...imageArtifacts.flatMap((artifact) => [`${artifact}.index`, `${artifact}.data`]),
+]);
+
 function isFileOfBuild(name: string): boolean {
-  return /^(?:manifest\.json|snapfile|metafile|(?:rootfs|memfile)\.(?:index|data))$/.test(name);
+  return filesOfBuild.has(name);
 }

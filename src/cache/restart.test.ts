@@ -1,9 +1,20 @@
 import assert from "node:assert/strict";
-import { appendFile, chmod, copyFile, mkdir, open, readFile, stat, writeFile } from "node:fs/promises";
+import {
+  appendFile,
+  chmod,
+  copyFile,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  stat,
+  writeFile,
+} from "node:fs/promises";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { Failure } from "../base/failure.ts";
 import { blockBytes, chunkBytes } from "../build/artifact.ts";
+import { artifactsOf } from "../build/manifest.ts";
 import { realDisk } from "./disk.ts";
 import { Journal } from "./journal.ts";
 import { Ledger } from "./ledger.ts";
@@ -40,6 +51,27 @@ describe("a restart", () => {
       assert.ok((await readRootfs(cache, build, 4096)).equals(rootfs.subarray(0, 4096)));
       assert.deepEqual(world.requests, [], "nothing was asked of the bucket");
       assert.ok((await readRootfs(cache, build, rootfs.length)).equals(rootfs));
+    }));
+
+  it("C21: keeps every kind of file that a build may have", () =>
+    CacheWorld.run(async (world) => {
+      const { build, manifest } = await world.publish({ chunks: 2, firstpages: true });
+      const use = async () => {
+        await using cache = await world.open();
+        await using lease = await cache.acquire(build, "A", never);
+        await lease.openAll(never);
+        await lease.memory(never);
+        for (const artifact of ["rootfs", "firstpages"] as const) {
+          const { bytes } = lease.image(artifact);
+          await lease.image(artifact).read(0, Buffer.alloc(bytes), never);
+        }
+        return await readdir(path.join(world.directory, "builds", build));
+      };
+      const files = await use();
+      assert.deepEqual(artifactsOf(manifest).length, 5, "it has all that there is");
+      world.requests.length = 0;
+      assert.deepEqual(await use(), files);
+      assert.deepEqual([world.requests, world.meter.get("larder_cache_unexplained_total")], [[], 0]);
     }));
 
   it("C21: removes what the journal does not explain, and believes no record behind a damaged one", () =>

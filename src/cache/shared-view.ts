@@ -7,34 +7,36 @@ import type { TemplateCache } from "./template-cache.ts";
 /** The holder of leases that are taken for other nodes; they are no use of the build by this one. */
 const holder = "a peer";
 
+type SharedCache = Pick<TemplateCache, "lendKept" | "holdersOf" | "inputPieces">;
+
 /** What other nodes may see of the shelf (C23). */
 export class SharedView {
-  readonly #cache: Pick<TemplateCache, "lendKept" | "holdersOf">;
+  readonly #cache: SharedCache;
 
-  constructor(cache: Pick<TemplateCache, "lendKept" | "holdersOf">) {
+  constructor(cache: SharedCache) {
     this.#cache = cache;
   }
 
   /** Leases what the shelf has of a build; undefined when that is nothing. Fetches nothing. */
   claim(build: string): SharedBuild | undefined {
     const lease = this.#cache.lendKept(build, holder);
-    return lease && new SharedBuild(lease, () => this.#cache.holdersOf(build));
+    return lease && new SharedBuild(lease, this.#cache);
   }
 }
 
 /** A build of the shelf, leased for another node. */
 export class SharedBuild implements AsyncDisposable {
   readonly #lease: HeldLease;
-  readonly #holders: () => readonly string[];
+  readonly #cache: SharedCache;
 
-  constructor(lease: HeldLease, holders: () => readonly string[]) {
+  constructor(lease: HeldLease, cache: SharedCache) {
     this.#lease = lease;
-    this.#holders = holders;
+    this.#cache = cache;
   }
 
   /** Somebody on this node uses the build just now. */
   get leased(): boolean {
-    return this.#holders().some((each) => each !== holder);
+    return this.#cache.holdersOf(this.#lease.build).some((each) => each !== holder);
   }
 
   /** An image of which chunks are kept; undefined when there are none, or when the shelf cannot be read. */
@@ -46,6 +48,27 @@ export class SharedBuild implements AsyncDisposable {
   /** An image whose index is fetched when it is missing. */
   async opened(artifact: ImageArtifact, signal: AbortSignal): Promise<SharedImage> {
     return new SharedImage(await this.#lease.residence.openImage(artifact, signal));
+  }
+
+  /** Digests of the inputs that are here. */
+  get inputs(): readonly string[] {
+    const digests = this.#lease.manifest.inputs.map(({ digest }) => digest);
+    return digests.filter((digest) => this.#cache.inputPieces(digest) !== undefined);
+  }
+
+  /** The bytes of an input that is here. */
+  keptInput(digest: string): AsyncIterable<Uint8Array> | undefined {
+    return this.inputs.includes(digest) ? this.#cache.inputPieces(digest) : undefined;
+  }
+
+  /** Joins the flight that brings an input, or starts one. */
+  async fetchedInput(digest: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+    const input = this.#lease.manifest.inputs.find((each) => each.digest === digest);
+    if (input === undefined) throw new Failure("not_found", `build ${this.#lease.build} has no such input`);
+    await this.#lease.input(input.name, signal);
+    const pieces = this.#cache.inputPieces(digest);
+    if (pieces === undefined) throw new Failure("unavailable", `input ${input.name} was lost again`);
+    return pieces;
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -167,6 +167,11 @@ export class TemplateCache implements AsyncDisposable {
     return Array.from(this.#entries.get(build)?.leases ?? [], ({ holder }) => holder);
   }
 
+  /** The bytes of an input that lies on the shelf, verified. */
+  inputPieces(digest: string): AsyncIterable<Uint8Array> | undefined {
+    return this.#blobs.pieces(digest);
+  }
+
   inspect(): CacheReport {
     const { keptBytes, reservedBytes, bytesMax } = this.#room;
     const flights = this.#files.underWay + this.#manifests.underWay;

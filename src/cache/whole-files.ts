@@ -77,6 +77,11 @@ export class WholeFiles {
     return (await this.#flights.join(`${file.path} in memory`, fly, signal)) ?? Buffer.alloc(0);
   }
 
+  /** The bytes of a file that lies here and was verified. */
+  pieces(file: string): AsyncIterable<Uint8Array> | undefined {
+    return this.#verified.has(file) ? readPieces(this.#disk, file) : undefined;
+  }
+
   /**
    * Writes a small file whole: under a temporary name, synced, renamed. Throws `exhausted` without room, or when the
    * disk refuses.

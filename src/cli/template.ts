@@ -15,16 +15,17 @@ const listed = z.looseObject({
 });
 
 const usage =
-  "larder template ls | build base | import | gc [--dry-run] [--older-than HOURS] [--lost-node ID]";
+  "larder template ls | build base | import [--lost-node ID] | gc [--dry-run] [--older-than HOURS] [--lost-node ID]";
 
 export const template: Command = {
   usage: `${usage} [--json]`,
   help: `ls lists what sandboxes can be started from.
 build base makes the base template anew from Debian's packages; the daemon must not run meanwhile.
 import makes a store that was lost again from the bucket: names, tags and snapshots; the daemon must not run meanwhile.
+With --lost-node, what slept on a node that is no more becomes snapshots called lost-…, to start sandboxes from.
 gc removes from bucket and shelf what no name, sandbox, lease or other build needs, on this node or another, and what
 is at least a day old (--older-than says otherwise, an hour at least). --dry-run only says what that would be.
---lost-node no longer heeds the needs of a node that is no more; gc --json lists the nodes.`,
+gc --lost-node no longer heeds the needs of a node that is no more; gc --json lists the nodes.`,
   options: {
     ...jsonOption,
     "dry-run": { type: "boolean" },
@@ -35,8 +36,10 @@ is at least a day old (--older-than says otherwise, an hour at least). --dry-run
   run: async (args, terminal) => {
     const { positionals, values } = args;
     const what = positionals.join(" ");
-    const isForGc = ["dry-run", "older-than", "lost-node"].some((option) => values[option] !== undefined);
-    if (isForGc && what !== "gc") throw new UsageError(`usage: ${usage}`);
+    const given = (...options: string[]) => options.some((option) => values[option] !== undefined);
+    const isUsable =
+      what === "gc" || !given("dry-run", "older-than", ...(what === "import" ? [] : ["lost-node"]));
+    if (!isUsable) throw new UsageError(`usage: ${usage}`);
     switch (what) {
       case "ls":
         return await list(args, terminal);

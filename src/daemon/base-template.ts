@@ -1,3 +1,4 @@
+import { deadline } from "../base/deadline.ts";
 import path from "node:path";
 import { Failure } from "../base/failure.ts";
 import { randomId } from "../base/random-id.ts";
@@ -70,6 +71,9 @@ function runAs(host: Host, kind: Host["accelerator"]["kind"]): Host {
   };
 }
 
+/** A guest that does not answer for so long does not run, however busy the host is. */
+const proofMsMax = 180_000;
+
 /**
  * Starts one sandbox of the build, outside of the book-keeping, and ends it. If this process is killed meanwhile, the
  * next start finds what is left by the names of the directories.
@@ -92,6 +96,7 @@ async function prove(
     directory: path.join(configuration.data, "sandboxes", id),
     socketDirectory: path.join(premises.runDirectory, id),
   };
-  await using guest = await wireLauncher(ground, builds, host, {}).launch(order, signal);
-  await proveGuest(guest.channel, signal);
+  using patience = deadline(ground.clock, proofMsMax, "the proof of a template", signal);
+  await using guest = await wireLauncher(ground, builds, host, {}).launch(order, patience.signal);
+  await proveGuest(guest.channel, patience.signal);
 }

@@ -121,6 +121,7 @@ export class Daemon implements AsyncDisposable {
   /** Makes a lost store again from its bucket; no daemon may run on this data directory. */
   static async importTemplates(
     { configuration, env }: Omit<DaemonOptions, "onProgress">,
+    lostNodes: readonly string[],
     signal: AbortSignal,
   ): Promise<Imported> {
     const logger = openLog(configuration.logLevel);
@@ -130,7 +131,7 @@ export class Daemon implements AsyncDisposable {
     await using store = await Store.open(database);
     const bucketGround = { clock, random, meter: silentMeter, environment: env };
     await using bucket = openBucket(configuration.bucket, bucketGround);
-    return await importTemplates({ bucket, store }, signal);
+    return await importTemplates({ bucket, store, random, lostNodes }, signal);
   }
 
   /** Ends all sandboxes that a daemon has left running on this data directory; resolves to how many there were. */

@@ -45,8 +45,8 @@ export const declaredMetrics: Readonly<Record<string, MetricDeclaration>> = {
   larder_peers: gauge("Other nodes, by whether they are asked", "state"),
   larder_peer_questions_total: counter("Questions to other nodes", "outcome"),
   larder_peer_breaks_total: counter("Times that another node was given up for a while", "why"),
-  larder_peer_answers_total: counter("Chunks that other nodes asked for", "kind"),
-  larder_peer_served_bytes_total: counter("Bytes of chunks that were sent to other nodes"),
+  larder_peer_answers_total: counter("Chunks and inputs that other nodes asked for", "kind"),
+  larder_peer_served_bytes_total: counter("Bytes of chunks and inputs that were sent to other nodes"),
   larder_peer_refusals_total: counter("Connections of those who do not know the secret"),
 
   larder_cache_failed_fetches_total: counter("Objects that a flight gave up", "artifact", "kind"),

@@ -1,39 +1,8 @@
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { json } from "node:stream/consumers";
 import { describe, it } from "node:test";
 import { Failure } from "../base/failure.ts";
+import { collector } from "./testing/collector.ts";
 import { openTraces } from "./traces.ts";
-
-interface SpanSent {
-  readonly name: string;
-  readonly spanId: string;
-  readonly parentSpanId?: string;
-  readonly status: { readonly code?: number; readonly message?: string };
-  readonly attributes: readonly { readonly key: string; readonly value: Readonly<Record<string, unknown>> }[];
-}
-
-/** Takes what is sent as a collector would. */
-async function collector() {
-  const spans: SpanSent[] = [];
-  const resources: string[] = [];
-  const server = createServer((request, response) => {
-    void json(request).then((body) => {
-      const { resourceSpans } = body as {
-        resourceSpans: { resource: unknown; scopeSpans: { spans: SpanSent[] }[] }[];
-      };
-      for (const { resource, scopeSpans } of resourceSpans) {
-        resources.push(JSON.stringify(resource));
-        spans.push(...scopeSpans.flatMap((scope) => scope.spans));
-      }
-      response.setHeader("content-type", "application/json").end("{}");
-    });
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { spans, resources, url, [Symbol.dispose]: () => void server.close() };
-}
 
 describe("openTraces", () => {
   it("sends what belongs to what to the collector that the environment names", async () => {
@@ -45,6 +14,12 @@ describe("openTraces", () => {
       await using tracer = await openTraces(process.env, "1.2.3");
       await tracer.span("create", { template: "base" }, async () => {
         await tracer.span("lease", {}, async () => {});
+        const here = tracer.here();
+        // As from another thread: nothing is under way where it comes from.
+        tracer.apart.within(() => {
+          tracer.open("of nothing", {}).end();
+          here.within(() => tracer.open("of a guest", {})).end();
+        });
         const failing = tracer.span("restore", {}, async () => {
           const span = tracer.open("fetch chunks", { count: 16 });
           await new Promise((resolve) => setImmediate(resolve));
@@ -60,12 +35,17 @@ describe("openTraces", () => {
     const parentOf = (name: string) =>
       seen.spans.find(({ spanId }) => spanId === by.get(name)?.parentSpanId)?.name;
     assert.deepEqual(
-      ["create", "lease", "restore", "fetch chunks"].map((name) => [name, parentOf(name)]),
+      ["create", "lease", "restore", "fetch chunks", "of nothing", "of a guest"].map((name) => [
+        name,
+        parentOf(name),
+      ]),
       [
         ["create", undefined],
         ["lease", "create"],
         ["restore", "create"],
         ["fetch chunks", "restore"],
+        ["of nothing", undefined],
+        ["of a guest", "create"],
       ],
     );
     assert.deepEqual(by.get("create")?.attributes, [{ key: "template", value: { stringValue: "base" } }]);

@@ -1,5 +1,5 @@
 import { Failure } from "../base/failure.ts";
-import { silentTracer, type Tracer } from "../base/tracer.ts";
+import { silentTracer, type Tracer, type Whole } from "../base/tracer.ts";
 
 /**
  * Traces, if the environment names a collector: by OpenTelemetry's own variables (`OTEL_EXPORTER_OTLP_ENDPOINT`,
@@ -26,6 +26,9 @@ export async function openTraces(env: NodeJS.ProcessEnv, version: string): Promi
   });
   provider.register();
   const tracer = provider.getTracer("larder", version);
+  const wholeOf = (context: ReturnType<typeof api.context.active>): Whole => ({
+    within: (work) => api.context.with(context, work),
+  });
   const failed = (span: ReturnType<typeof tracer.startSpan>, failure: unknown) => {
     const { code, message } = Failure.from(failure);
     span.setStatus({ code: api.SpanStatusCode.ERROR, message: `${code}: ${message}` });
@@ -51,6 +54,8 @@ export async function openTraces(env: NodeJS.ProcessEnv, version: string): Promi
         },
       };
     },
+    here: () => wholeOf(api.context.active()),
+    apart: wholeOf(api.ROOT_CONTEXT),
     [Symbol.asyncDispose]: async () => {
       await provider.shutdown();
       api.trace.disable();

@@ -95,7 +95,8 @@ export async function wireBuilds(ground: Ground, ends: EndsInOrder, signal: Abor
   const peers = makePeers(ground, indexes);
   const chunks = chunksFrom({ bucket, indexes, peers, ...ground, meter });
   const shelf = { directory: path.join(data, "shelf"), bytesMax, freeBytesMin };
-  const objects = impatientObjects(bucketObjects(bucket), { clock, stallMsMax });
+  const whole = impatientObjects(bucketObjects(bucket), { clock, stallMsMax });
+  const objects = peers?.objects(whole) ?? whole;
   const sources = { chunks, objects, indexes };
   const cache = await TemplateCache.open({ ...shelf, ...sources, clock, random, logger, meter });
   ends.hold("cache", cache);
@@ -152,9 +153,11 @@ export async function wireChildBuilds(
   ends: EndsInOrder,
 ): Promise<ChildBuilds> {
   const { configuration, clock, logger, metrics: meter } = ground;
-  const { store, bucket, cache } = builds;
+  const { store, bucket, cache, register } = builds;
   const directory = path.join(configuration.data, "unpublished");
-  const options = { records: store.childBuilds, shelf: cache, bucket, directory };
+  // Soon told to the bucket: what sleeps here can be found there when all else is lost.
+  const onPublished = () => register.changed();
+  const options = { records: store.childBuilds, shelf: cache, bucket, directory, onPublished };
   return ends.hold("child builds", await ChildBuilds.open({ ...options, clock, logger, meter }));
 }
 
@@ -185,6 +188,7 @@ export async function wireSandboxes(
     random,
     logger,
     meter,
+    tracer: ground.tracer,
   });
   const launcher = wireLauncher(ground, builds, host, { networks, memories });
   builds.exports.start();

@@ -2,7 +2,7 @@ import { readSync, writeSync } from "node:fs";
 import { type FileHandle, open, readFile, stat } from "node:fs/promises";
 import { Failure } from "../base/failure.ts";
 import { dataRanges } from "../base/sparse-file.ts";
-import { addDirtyPages, type MemoryRange, pageBytes } from "./dirty-pages.ts";
+import { addDirtyPages, bytesOf, type MemoryRange, pageBytes } from "./dirty-pages.ts";
 import type { Memfile } from "./machine-spec.ts";
 import { type Mapping, mappingsOf } from "./memory-maps.ts";
 
@@ -60,6 +60,23 @@ export class GuestMemory implements AsyncDisposable {
       }
     }
     return ranges;
+  }
+
+  /** Whether all pages of a range are the machine's own, not the file's. What is its own once stays so. */
+  async isOwn({ offset, length }: MemoryRange): Promise<boolean> {
+    const first = offset - (offset % pageBytes);
+    const mapping = this.#mappings.find(
+      (each) => first >= each.offset && offset + length <= each.offset + each.end - each.start,
+    );
+    if (mapping === undefined) return false;
+    const pages = Math.ceil((offset + length - first) / pageBytes);
+    const start = mapping.start + (first - mapping.offset);
+    await using pagemap = await open(`/proc/${this.#pid}/pagemap`, "r");
+    const entries = Buffer.alloc(pages * 8);
+    await pagemap.read(entries, 0, entries.length, (start / pageBytes) * 8);
+    const own: MemoryRange[] = [];
+    addDirtyPages(own, entries, first);
+    return bytesOf(own) === pages * pageBytes;
   }
 
   /** The stretches of the file that are no holes. Of one whose pages come when they are needed nobody knows them. */

@@ -23,7 +23,8 @@ export async function standingOf(options: StandingOptions, signal: AbortSignal):
   };
   const sets = await Promise.all(imageArtifacts.map(async (artifact) => [artifact, await has(artifact)]));
   const all = Object.fromEntries(sets) as Record<ImageArtifact, GroupSet>;
-  return { node, leases: offered?.leased ?? false, has: all };
+  const inputs = [...new Set([...(offered?.inputs ?? []), ...origins.inputs(build)])];
+  return { node, leases: offered?.leased ?? false, has: all, inputs };
 }
 
 function keptGroups(image: OfferedImage): number[] {

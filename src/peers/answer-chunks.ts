@@ -1,6 +1,4 @@
-import { once } from "node:events";
 import type { ServerResponse } from "node:http";
-import { abortable } from "../base/abortable.ts";
 import type { Clock } from "../base/clock.ts";
 import { deadline } from "../base/deadline.ts";
 import type { Meter } from "../base/meter.ts";
@@ -10,6 +8,7 @@ import type { OfferedBuild, OfferedImage } from "./offering.ts";
 import type { OriginReads } from "./origin-reads.ts";
 import type { PeerLimits } from "./peer-limits.ts";
 import { groupOf, rankOf } from "./rendezvous.ts";
+import { sendFrame, whileTelling } from "./send-frames.ts";
 
 export interface ChunksAnswerOptions {
   readonly request: ChunkRequest;
@@ -46,7 +45,7 @@ export async function answerChunks(
       to.write(encodeFrameHead("no"));
       break;
     }
-    await write(to, encodeFrameHead("have", chunk, bytes.length), bytes, signal);
+    await sendFrame(to, chunk, bytes, signal);
     meter.count("larder_peer_served_bytes_total", {}, bytes.length);
   }
   to.end();
@@ -82,46 +81,10 @@ async function fetched(
   return await whileTelling(options, to, () => image.fetched(chunk, signal), signal);
 }
 
-/** What fails here is told to its own readers, by the flight; a peer only learns that it has to look elsewhere. */
-async function whileTelling<T>(
-  { clock, limits }: ChunksAnswerOptions,
-  to: ServerResponse,
-  work: () => Promise<T>,
-  signal: AbortSignal,
-): Promise<T | undefined> {
-  let timer: Disposable | undefined;
-  const tell = () => {
-    to.write(encodeFrameHead("under way"));
-    timer = clock.after(limits.underWayMs, tell);
-  };
-  tell();
-  try {
-    return await abortable(work(), signal);
-  } catch {
-    return undefined;
-  } finally {
-    timer?.[Symbol.dispose]();
-  }
-}
-
 function mayWait({ offered, origins, asker, node, request }: ChunksAnswerOptions, chunk: number): boolean {
   if (!offered.leased) return false;
   const { build, artifact } = request;
   const group = groupOf(chunk);
   const isAbove = rankOf(node, build, artifact, group) > rankOf(asker, build, artifact, group);
   return isAbove || origins.has(build, artifact, chunk);
-}
-
-/** Resolves when the peer has taken enough for the next chunk to be read. */
-async function write(
-  to: ServerResponse,
-  head: Buffer,
-  bytes: Uint8Array,
-  signal: AbortSignal,
-): Promise<void> {
-  to.cork();
-  to.write(head);
-  to.write(bytes);
-  to.uncork();
-  if (to.writableNeedDrain) await once(to, "drain", { signal });
 }

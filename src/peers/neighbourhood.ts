@@ -1,6 +1,6 @@
 import { abortable } from "../base/abortable.ts";
 import type { Clock } from "../base/clock.ts";
-import { choosePeer, type Group } from "./choose-peer.ts";
+import { choosePeer, type Group, type WholeInput } from "./choose-peer.ts";
 import type { Peer } from "./peer.ts";
 
 export interface NeighbourhoodOptions {
@@ -61,13 +61,13 @@ export class Neighbourhood {
     this.#noteRead(build);
   }
 
-  /** Whom to ask for a group, of those that were not tried yet. */
-  choose(group: Group, tried: ReadonlySet<Peer>): Peer | undefined {
+  /** Whom to ask for a group or an input, of those that were not tried yet. */
+  choose(wanted: Group | WholeInput, tried: ReadonlySet<Peer>): Peer | undefined {
     const candidates = this.peers.flatMap((peer) => {
-      const standing = peer.isUsable && !tried.has(peer) ? peer.standing(group.build) : undefined;
+      const standing = peer.isUsable && !tried.has(peer) ? peer.standing(wanted.build) : undefined;
       return standing === undefined ? [] : [{ peer, standing }];
     });
-    return choosePeer(candidates, this.#options.node, group)?.peer;
+    return choosePeer(candidates, this.#options.node, wanted)?.peer;
   }
 
   /** The node of this name has asked about a build. */

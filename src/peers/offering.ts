@@ -14,6 +14,12 @@ export interface OfferedBuild extends AsyncDisposable {
   kept(artifact: ImageArtifact, signal: AbortSignal): Promise<OfferedImage | undefined>;
   /** The same of a build that is leased here: what is missing of its index is fetched. Throws a Failure. */
   opened(artifact: ImageArtifact, signal: AbortSignal): Promise<OfferedImage>;
+  /** Digests of the inputs that lie on the shelf, verified. */
+  readonly inputs: readonly string[];
+  /** The bytes of an input that lies on the shelf, verified. */
+  keptInput(digest: string): AsyncIterable<Uint8Array> | undefined;
+  /** The same of a build that is leased here: joins the flight that brings it, or starts one. Throws a Failure. */
+  fetchedInput(digest: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
 }
 
 export interface OfferedImage {

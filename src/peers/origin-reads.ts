@@ -1,5 +1,6 @@
 import type { ImageArtifact } from "../build/artifact.ts";
 import type { ChunkRequest, ChunkSource } from "../build/chunk-source.ts";
+import type { BlobName, ObjectSource } from "../build/object-source.ts";
 import { groupOf } from "./rendezvous.ts";
 
 /**
@@ -8,6 +9,7 @@ import { groupOf } from "./rendezvous.ts";
  */
 export class OriginReads {
   readonly #underWay = new Set<ChunkRequest>();
+  readonly #inputs = new Set<BlobName>();
 
   /** Notes what is read from `source`, for as long as it is. */
   noted(source: ChunkSource): ChunkSource {
@@ -23,6 +25,32 @@ export class OriginReads {
         }
       },
     };
+  }
+
+  /** The same of whole objects, as far as they are inputs of builds. */
+  notedObjects(source: ObjectSource): ObjectSource {
+    const underWay = this.#inputs;
+    return {
+      name: source.name,
+      async *read(object, signal) {
+        if (object.kind !== "blob") return void (yield* source.read(object, signal));
+        underWay.add(object);
+        try {
+          yield* source.read(object, signal);
+        } finally {
+          underWay.delete(object);
+        }
+      },
+    };
+  }
+
+  /** Digests of the inputs that are being read for a build. */
+  inputs(build: string): string[] {
+    return [...this.#inputs].filter((each) => each.build === build).map(({ digest }) => digest);
+  }
+
+  hasInput(digest: string): boolean {
+    return [...this.#inputs].some((each) => each.digest === digest);
   }
 
   has(build: string, artifact: ImageArtifact, chunk: number): boolean {

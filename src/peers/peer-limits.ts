@@ -6,6 +6,9 @@ export interface PeerLimits {
   readonly requestMsMax: number;
   /** How long the owner of a group lets others wait on its flight; less than `requestMsMax`. */
   readonly waitMsMax: number;
+  /** The same two for an input, which comes whole. */
+  readonly inputMsMax: number;
+  readonly inputWaitMsMax: number;
   /** How often somebody who waits is told that it is still under way; a fraction of `silenceMsMax`. */
   readonly underWayMs: number;
   /** What is known of a peer's shelf is asked for anew when it is older. */
@@ -20,7 +23,7 @@ export interface PeerLimits {
   readonly askedMax: number;
   /** Answers being sent at once; who comes then is told to go elsewhere. */
   readonly answersMax: number;
-  /** Longest that one answer may take its reader, who holds a lease by it. */
+  /** Longest that an answer with chunks may take its reader, who holds a lease by it. */
   readonly answerMsMax: number;
   /** Builds of which is remembered what a peer has. */
   readonly buildsMax: number;
@@ -30,6 +33,8 @@ export const peerLimits: PeerLimits = {
   silenceMsMax: 3000,
   requestMsMax: 12_000,
   waitMsMax: 8000,
+  inputMsMax: 90_000,
+  inputWaitMsMax: 40_000,
   underWayMs: 300,
   freshMs: 1000,
   openMs: 1000,

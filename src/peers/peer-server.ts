@@ -10,12 +10,13 @@ import type { Logger } from "../base/logger.ts";
 import type { Meter } from "../base/meter.ts";
 import { standingOf } from "./answer-build.ts";
 import { answerChunks } from "./answer-chunks.ts";
+import { answerInput } from "./answer-input.ts";
 import type { Offering } from "./offering.ts";
 import type { OriginReads } from "./origin-reads.ts";
 import { nodeHeader } from "./peer-connection.ts";
 import type { PeerLimits } from "./peer-limits.ts";
 import { type PeerWire, tlsWire } from "./peer-wire.ts";
-import { encodeStanding, nodeName, questionOf } from "./question.ts";
+import { encodeStanding, nodeName, type Question, questionOf } from "./question.ts";
 
 export interface PeerServerOptions {
   readonly host: string;
@@ -109,10 +110,12 @@ export class PeerServer implements AsyncDisposable {
     const onClose = () => gone.abort(new Failure("cancelled", "the peer has left"));
     response.once("close", onClose).on("error", onClose);
     const either = AbortSignal.any([gone.signal, this.#closing.signal]);
-    using whole = deadline(clock, limits.answerMsMax, "an answer to a peer", either);
     try {
+      const question = questionOf(request.url ?? "");
+      const answerMsMax = question.kind === "input" ? limits.inputMsMax : limits.answerMsMax;
+      using whole = deadline(clock, answerMsMax, "an answer to a peer", either);
       using _place = await this.#gate.enter(whole.signal);
-      await this.#say(request, response, whole.signal);
+      await this.#say(question, request, response, whole.signal);
     } catch (error) {
       const failure = Failure.from(error);
       if (response.headersSent || either.aborted) response.destroy();
@@ -121,12 +124,16 @@ export class PeerServer implements AsyncDisposable {
     }
   }
 
-  async #say(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
+  async #say(
+    question: Question,
+    request: IncomingMessage,
+    response: ServerResponse,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { node, offering, onHeard } = this.#options;
     const asker = nodeName.safeParse(request.headers[nodeHeader]).data;
     if (request.method !== "GET" || asker === undefined)
       throw new Failure("invalid", "no question of a peer");
-    const question = questionOf(request.url ?? "");
     // From here on this node counts the asker among those that take a share: before it says what it has itself.
     if (asker !== node) onHeard(asker, question.build);
     await using offered = offering.claim(question.build);
@@ -137,7 +144,9 @@ export class PeerServer implements AsyncDisposable {
     }
     if (offered === undefined) throw new Failure("not_found", "nothing of the build is here");
     response.writeHead(200, { "content-type": "application/octet-stream" }).flushHeaders();
-    await answerChunks({ ...this.#options, request: question, offered, asker }, response, signal);
+    const rest = { ...this.#options, offered, asker };
+    if (question.kind === "input") await answerInput({ ...rest, digest: question.digest }, response, signal);
+    else await answerChunks({ ...rest, request: question }, response, signal);
   }
 }
 

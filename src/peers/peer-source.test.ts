@@ -134,7 +134,7 @@ describe("peerSource", () => {
       await own.clock.advance(peerLimits.silenceMsMax);
       await first;
       for (let chunk = 1; chunk < 5; chunk++) await assert.rejects(own.read(chunk, 1), isNotFound);
-      assert.deepEqual([rogue.asked, stateOf(own)], [{ build: 1, chunks: 0 }, "open"]);
+      assert.deepEqual([rogue.asked, stateOf(own)], [{ build: 1, chunks: 0, input: 0 }, "open"]);
     }));
 
   it("C24: no read waits for a peer that may be back", () => {
@@ -151,7 +151,7 @@ describe("peerSource", () => {
       await assert.rejects(own.read(0, 1), isNotFound, "the probe is not waited for");
       await eventually(() => stateOf(own) === "closed");
       assert.deepEqual(await own.read(0, 1), [0]);
-      assert.deepEqual(rogue.asked, { build: 2, chunks: 2 });
+      assert.deepEqual(rogue.asked, { build: 2, chunks: 2, input: 0 });
     });
   });
 
@@ -188,7 +188,7 @@ describe("peerSource", () => {
         onBuild: (response) => {
           const none = GroupSet.of([]);
           const has = { rootfs: none, memfile: none, firstpages: none };
-          response.end(encodeStanding({ node, leases: peer.leases, has }));
+          response.end(encodeStanding({ node, leases: peer.leases, has, inputs: [] }));
         },
         onChunks: giveOne,
       },

@@ -5,8 +5,11 @@ import type { Logger } from "../base/logger.ts";
 import type { Meter } from "../base/meter.ts";
 import type { Random } from "../base/random.ts";
 import type { ChunkSource } from "../build/chunk-source.ts";
+import type { BlobName } from "../build/object-source.ts";
 import { Breaker } from "./breaker.ts";
 import { peerChunks } from "./peer-chunks.ts";
+import type { PeerAsking } from "./peer-frames.ts";
+import { peerInput } from "./peer-input.ts";
 import { type PeerAddress, PeerConnection } from "./peer-connection.ts";
 import type { PeerLimits } from "./peer-limits.ts";
 import type { PeerWire } from "./peer-wire.ts";
@@ -39,8 +42,9 @@ export class Peer implements Disposable {
   readonly #options: PeerOptions;
   readonly #connection: PeerConnection;
   readonly #breaker: Breaker;
+  readonly #asking: PeerAsking;
   readonly #known = new Map<string, Known>();
-  readonly #asking = new Map<string, Promise<void>>();
+  readonly #learning = new Map<string, Promise<void>>();
   readonly #closed = new AbortController();
   #node: string | undefined;
 
@@ -53,7 +57,13 @@ export class Peer implements Disposable {
     const { requestsMax: capacity, requestsWaitingMax: waitersMax } = limits;
     const gate = new Gate({ capacity, waitersMax, name: `requests to peer ${this.address}` });
     const given = () => AbortSignal.any([this.#breaker.signal, this.#closed.signal]);
-    this.chunks = peerChunks({ connection: this.#connection, clock, limits, gate, given });
+    this.#asking = { connection: this.#connection, clock, limits, gate, given };
+    this.chunks = peerChunks(this.#asking);
+  }
+
+  /** An input from it; its end is reached only when it was verified. */
+  input(input: BlobName, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return peerInput(this.#asking, input, this.#options.meter, signal);
   }
 
   /** Its name, once it was heard. */
@@ -99,9 +109,10 @@ export class Peer implements Disposable {
    * answer. Never rejects: a peer that cannot say is not asked for a while.
    */
   learn(build: string): Promise<void> {
-    const asking = this.#asking.get(build) ?? this.#ask(build).finally(() => this.#asking.delete(build));
-    this.#asking.set(build, asking);
-    return asking;
+    const learning =
+      this.#learning.get(build) ?? this.#ask(build).finally(() => this.#learning.delete(build));
+    this.#learning.set(build, learning);
+    return learning;
   }
 
   /** The peer itself has asked about a build: so it leases it. */

@@ -5,6 +5,7 @@ import type { Random } from "../base/random.ts";
 import { randomId } from "../base/random-id.ts";
 import type { ChunkSource } from "../build/chunk-source.ts";
 import type { IndexBook } from "../build/index-book.ts";
+import type { ObjectSource } from "../build/object-source.ts";
 import { Neighbourhood } from "./neighbourhood.ts";
 import type { Offering } from "./offering.ts";
 import { OriginReads } from "./origin-reads.ts";
@@ -12,6 +13,7 @@ import { Peer } from "./peer.ts";
 import type { PeerAddress } from "./peer-connection.ts";
 import { peerLimits, type PeerLimits } from "./peer-limits.ts";
 import { PeerServer } from "./peer-server.ts";
+import { peerInputs } from "./peer-inputs.ts";
 import { peerSource } from "./peer-source.ts";
 import type { PeerWire } from "./peer-wire.ts";
 
@@ -54,6 +56,12 @@ export class Peers implements AsyncDisposable {
   /** The bucket, for what no peer has; others learn from it what is being read there. */
   origin(bucket: ChunkSource): ChunkSource {
     return this.#origins.noted(bucket);
+  }
+
+  /** Whole objects of the bucket, but inputs of builds from a peer that has them. */
+  objects(bucket: ObjectSource): ObjectSource {
+    const origin = this.#origins.notedObjects(bucket);
+    return peerInputs({ ...this.#limits, neighbourhood: this.#neighbourhood, origin });
   }
 
   /** Answers the other nodes from now on; resolves to the port. */

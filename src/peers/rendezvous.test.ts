@@ -16,7 +16,8 @@ function ownerOf(names: readonly string[], group: number): string | undefined {
 
 function peer(node: string, leases: boolean, has: number[] = []) {
   const none = GroupSet.of([]);
-  return { standing: { node, leases, has: { rootfs: GroupSet.of(has), memfile: none, firstpages: none } } };
+  const groups = { rootfs: GroupSet.of(has), memfile: none, firstpages: none };
+  return { standing: { node, leases, has: groups, inputs: [] } };
 }
 
 describe("The order of a group", () => {

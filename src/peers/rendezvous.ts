@@ -17,3 +17,8 @@ export function groupOf(chunk: number): number {
 export function rankOf(node: string, build: string, artifact: ImageArtifact, group: number): string {
   return `${hash("sha256", `${node} ${build} ${artifact} ${group}`)} ${node}`;
 }
+
+/** The same for an input of builds, which is fetched whole. */
+export function rankForInput(node: string, digest: string): string {
+  return `${hash("sha256", `${node} ${digest}`)} ${node}`;
+}

@@ -64,6 +64,9 @@ describe("A question", () => {
       `/v1/builds/${build}/rootfs/chunks/15+2`,
       `/v1/builds/${build}/rootfs/chunks/-1+2`,
       `/v1/builds/${build}/rootfs/../../x`,
+      `/v1/builds/${build}/inputs/${"g".repeat(64)}`,
+      `/v1/builds/${build}/inputs/${"a".repeat(63)}`,
+      `/v1/builds/${build}/inputs/${"a".repeat(64)}/x`,
     ]) {
       assert.throws(
         () => questionOf(path),
@@ -78,10 +81,12 @@ describe("An answer about a build", () => {
   it("holds which groups are there", () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.nat(2000)), fc.boolean(), (groups, leases) => {
+        const inputs = groups.slice(0, 3).map((group) => group.toString(16).padStart(64, "0"));
         const none = GroupSet.of([]);
         const has = { rootfs: GroupSet.of(groups), memfile: none, firstpages: none };
-        const told = decodeStanding(encodeStanding({ node: "n", leases, has }));
+        const told = decodeStanding(encodeStanding({ node: "n", leases, has, inputs }));
         assert.equal(told.leases, leases);
+        assert.deepEqual(told.inputs, inputs);
         for (let group = 0; group <= 2001; group++)
           assert.equal(told.has.rootfs.has(group), groups.includes(group));
       }),

@@ -1,10 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { AgentClient } from "../agent/agent-client.ts";
+import type { ChannelOptions } from "../agent/channel.ts";
 import { LastingChannel } from "../agent/lasting-channel.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Random } from "../base/random.ts";
 import type { Machine } from "../machine/machine.ts";
+import { PhysicalMemory } from "../machine/physical-memory.ts";
 import type { BuildLease } from "./build-source.ts";
 import type { LaunchOrder } from "./launcher.ts";
 import type { MachineParts } from "./machine-parts.ts";
@@ -73,7 +75,7 @@ export async function wakeFromDoze(
 /** Lets the guest run, and finds the start of its agent's session. */
 async function rouse(
   { machine, lease, parts, channelSecret, steps, held }: Sleeping,
-  { clock, random, logger }: AgentTools,
+  tools: AgentTools,
   signal: AbortSignal,
 ): Promise<LastingChannel> {
   const { memory } = parts;
@@ -83,8 +85,8 @@ async function rouse(
   }
   // Only now: the channel repeats itself when no answer comes, and each repetition costs the guest a session.
   const secret = parts.firstSecret;
-  const options = { path: machine.channelPath, secret, nextSecret: channelSecret, clock, random, logger };
-  return held.use(await steps.measure("channel", () => LastingChannel.connect(options, signal)));
+  const secrets = { secret, nextSecret: channelSecret };
+  return held.use(await steps.measure("channel", () => connectTo(machine, secrets, tools, signal)));
 }
 
 async function introduce(
@@ -107,12 +109,24 @@ async function introduce(
  */
 export async function takeOver(
   { machine, channelSecret: secret, steps, held }: Sleeping,
-  { clock, random, logger }: AgentTools,
+  tools: AgentTools,
   signal: AbortSignal,
 ): Promise<LastingChannel> {
   if ((await machine.status(signal)) !== "running") await machine.resume(signal);
-  const options = { path: machine.channelPath, secret, nextSecret: secret, clock, random, logger };
-  return held.use(await steps.measure("channel", () => LastingChannel.connect(options, signal)));
+  const secrets = { secret, nextSecret: secret };
+  return held.use(await steps.measure("channel", () => connectTo(machine, secrets, tools, signal)));
+}
+
+/** Files pass by the machine's own memory, where this program may reach it. */
+async function connectTo(
+  machine: Machine,
+  secrets: Pick<ChannelOptions, "secret" | "nextSecret">,
+  { clock, random, logger }: AgentTools,
+  signal: AbortSignal,
+): Promise<LastingChannel> {
+  const guestBytes = () => PhysicalMemory.open(machine);
+  const options = { path: machine.channelPath, ...secrets, clock, random, logger, guestBytes };
+  return await LastingChannel.connect(options, signal);
 }
 
 function settingsOf(order: LaunchOrder, { envs, user, workdir }: Metafile) {

@@ -6,6 +6,7 @@ import { Failure } from "../base/failure.ts";
 import { silentLogger } from "../base/logger.ts";
 import { faulty } from "../base/testing/faulty.ts";
 import type { Bucket } from "../bucket/bucket.ts";
+import { blockBytes } from "../build/artifact.ts";
 import { dataPath } from "../build/make-build.ts";
 import { manifestKey } from "../build/object-keys.ts";
 import type { PublishedBuild } from "../build/testing/published-build.ts";
@@ -13,9 +14,12 @@ import type { TemplateCache } from "../cache/template-cache.ts";
 import { CacheWorld, never } from "../cache/testing/cache-world.ts";
 import { Store } from "../store/store.ts";
 import { sandboxRecord } from "../store/testing/sample-records.ts";
-import { ChildBuilds, type HeldBuild } from "./child-builds.ts";
+import { type BuildShelf, ChildBuilds, type HeldBuild } from "./child-builds.ts";
 import type { Guest } from "./launcher.ts";
+import { chainMax } from "./repack.ts";
 
+/** Of the first change; that of each later one is one more. */
+const filling = 7;
 const wish = { memory: false, goOn: false };
 
 /** A node: its shelf, its store, and the builds that are made on it. */
@@ -25,6 +29,8 @@ class Node implements AsyncDisposable {
   readonly bucket: Bucket;
   /** Puts of a manifest fail while this is set. */
   bucketIsAway = false;
+  /** Whoever wants to repack a child of this build cannot have it. */
+  unreadable: string | undefined;
   #made = 0;
   cache!: TemplateCache;
   builds!: ChildBuilds;
@@ -53,7 +59,12 @@ class Node implements AsyncDisposable {
   async start(): Promise<void> {
     const { clock, meter } = this.world;
     this.cache = await this.world.open();
-    const options = { records: this.store.childBuilds, shelf: this.cache, bucket: this.bucket };
+    const shelf = faulty(this.cache as BuildShelf, (method, args) =>
+      method === "acquire" && args[0] === this.unreadable && args[1] === "repacking"
+        ? { kind: "fail", code: "unavailable" }
+        : undefined,
+    );
+    const options = { records: this.store.childBuilds, shelf, bucket: this.bucket };
     const rest = { directory: this.directory, clock, logger: silentLogger, meter };
     this.builds = await ChildBuilds.open({ ...options, ...rest });
   }
@@ -74,10 +85,11 @@ class Node implements AsyncDisposable {
     await using lease = await this.cache.acquire(parent, "test", never);
     await lease.open("rootfs", never);
     const of = { manifest: lease.manifest, index: lease.index("rootfs") };
-    const changes = [{ offset: 4096 * this.#made++, length: 4096, zero: false }];
+    const block = this.#made++;
+    const changes = [{ offset: blockBytes * block, length: blockBytes, zero: false }];
     const capture: Guest["capture"] = async ({ directory }) => {
       const target = dataPath(directory, "rootfs");
-      await writeFile(target, Buffer.alloc(4096, 7));
+      await writeFile(target, Buffer.alloc(blockBytes, filling + block));
       const rootfs = { path: target, changes, parent: of };
       return { images: { rootfs }, metafile: Buffer.from("{}"), inputs: of.manifest.inputs };
     };
@@ -156,6 +168,42 @@ describe("builds of sandboxes", () => {
       node.bucketIsAway = false;
       await node.until(() => node.isPublished(build));
       await node.until(() => node.builds.unpublished === 0);
+    }));
+
+  it("do not grow into a chain: one that would be longer than sixteen takes along what those before it store", () =>
+    run(async (node, parent) => {
+      const expected = Buffer.from(parent.rootfs);
+      const ancestors: number[] = [];
+      for (let n = 0, before = parent.build; n < 36; n++) {
+        const made = await node.make(`i${n}`, before);
+        expected.fill(filling + n, blockBytes * n, blockBytes * (n + 1));
+        await node.store.sandboxes.delete(`i${n - 1}`);
+        before = made;
+        await using lease = await node.cache.acquire(made, "test", never);
+        await lease.open("rootfs", never);
+        ancestors.push(lease.manifest.ancestors.length);
+        const disk = Buffer.alloc(expected.length);
+        await lease.image("rootfs").read(0, disk, never);
+        assert.ok(disk.equals(expected), `the disk of number ${n}`);
+      }
+      assert.deepEqual([Math.max(...ancestors), ancestors.slice(14, 17)], [15, [15, 1, 2]]);
+      node.builds.sweep();
+      await node.builds.swept();
+      const { objects } = await node.world.bucket.list("builds/", {}, never);
+      const left = new Set(objects.map(({ key }) => key.split("/")[1]));
+      assert.ok(left.size <= chainMax, "what the last one does not refer to is gone");
+    }));
+
+  it("grow into one when what lies before cannot be read", () =>
+    run(async (node, parent) => {
+      let before = parent.build;
+      for (let n = 0; n < 15; n++) before = await node.make(`i${n}`, before);
+      await node.until(() => node.builds.unpublished === 0);
+      node.unreadable = before;
+      const last = await node.make("last", before);
+      node.unreadable = undefined;
+      await using lease = await node.cache.acquire(last, "test", never);
+      assert.equal(lease.manifest.ancestors.length, 16);
     }));
 
   it("go when nothing starts from them or from what refers to them, also while they are being published", () =>

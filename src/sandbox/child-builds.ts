@@ -15,6 +15,7 @@ import type { Guest } from "./launcher.ts";
 import { letGoOn } from "./let-go-on.ts";
 import { PauseTimes } from "./pause-times.ts";
 import { Publisher } from "./publisher.ts";
+import { repacked } from "./repack.ts";
 
 /** Where builds are kept on this node. The cache is one. */
 export interface BuildShelf extends BuildSource {
@@ -50,6 +51,8 @@ export interface ChildBuildsOptions {
   readonly bucket: Bucket;
   /** For builds that are being made or published; on the disk of the shelf. */
   readonly directory: string;
+  /** One more build is in the bucket. */
+  readonly onPublished?: () => void;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
@@ -70,8 +73,10 @@ export class ChildBuilds implements SnapshotKeeper, AsyncDisposable {
     const { shelf } = options;
     this.#options = options;
     const lease = (build: string, signal: AbortSignal) => shelf.acquire(build, holder, signal);
-    const onPublished = (build: string) =>
+    const onPublished = (build: string) => {
       options.logger.info({ build }, "a build of a sandbox was published");
+      options.onPublished?.();
+    };
     this.#publisher = new Publisher({ ...options, lease, onPublished });
   }
 
@@ -172,8 +177,9 @@ export class ChildBuilds implements SnapshotKeeper, AsyncDisposable {
     const { records, shelf, clock, meter } = this.#options;
     const times = new PauseTimes(clock, meter);
     const createdAt = new Date(clock.now()).toISOString();
+    const images = await times.measure("repack", () => this.#repacked(parts.images, signal));
     const made = await times.measure("pack", () =>
-      makeBuild({ ...parts, build, createdAt, directory }, signal),
+      makeBuild({ ...parts, images, build, createdAt, directory }, signal),
     );
     const ancestors = [...new Set(made.manifest.ancestors.map((each) => each.build))];
     const { shape } = parts;
@@ -181,6 +187,20 @@ export class ChildBuilds implements SnapshotKeeper, AsyncDisposable {
     await records.insert({ id: build, ancestors, ...(shape === undefined ? {} : { shape }) });
     const lease = await times.measure("adopt", () => shelf.adopt(made, holder, signal));
     this.#publisher.add(made, lease);
+  }
+
+  /** A chain that cannot be shortened now, since something of it cannot be read, grows by one more. */
+  async #repacked(images: BuildParts["images"], signal: AbortSignal): Promise<BuildParts["images"]> {
+    const { shelf, logger } = this.#options;
+    const { rootfs } = images;
+    if (typeof rootfs !== "object") return images;
+    try {
+      return { ...images, rootfs: await repacked(rootfs, shelf, signal) };
+    } catch (error) {
+      signal.throwIfAborted();
+      logger.warn({ build: rootfs.parent.manifest.build, error }, "a chain of builds could not be shortened");
+      return images;
+    }
   }
 
   /** One at a time; whoever asks meanwhile gets another round. */

@@ -6,7 +6,7 @@ import type { Logger } from "../base/logger.ts";
 import type { Meter } from "../base/meter.ts";
 import type { Random } from "../base/random.ts";
 import { Failure } from "../base/failure.ts";
-import type { Tracer } from "../base/tracer.ts";
+import { silentTracer, type Tracer } from "../base/tracer.ts";
 import { together } from "../base/together.ts";
 import type { DiskExports } from "../nbd/disk-exports.ts";
 import type { MachineGroup } from "../machine/control-groups.ts";
@@ -17,14 +17,14 @@ import type { MachineSpec } from "../machine/machine-spec.ts";
 import { isAlive } from "../base/processes.ts";
 import type { LentNetwork, Networks } from "../network/networks.ts";
 import { endedEarly } from "../machine/vmm-process.ts";
-import { doze, type Dozing, type Sleeping, takeOver, wake, wakeFromDoze } from "./awaken.ts";
+import { type AgentTools, doze, type Dozing, type Sleeping, takeOver, wake, wakeFromDoze } from "./awaken.ts";
 import type { BuildLease, BuildSource } from "./build-source.ts";
 import { capture } from "./capture.ts";
 import { DiskTrouble } from "./disk-trouble.ts";
 import { networkFor, noteNetwork } from "./guest-network.ts";
 import { type Bounds, groupFor, join } from "./guest-bounds.ts";
 import type { Guest, LaunchOrder, StartedMachine, StartOrder } from "./launcher.ts";
-import { machineParts } from "./machine-parts.ts";
+import { type MachineParts, machineParts } from "./machine-parts.ts";
 import type { MapOptions } from "./map-memory.ts";
 import { makePlaces, removePlaces } from "./places.ts";
 import { PauseTimes } from "./pause-times.ts";
@@ -123,6 +123,7 @@ async function startHeld(
   const given = { network: network?.link, processFiles, lease, steps, held };
   const parts = await machineParts(order, { ...options, ...given }, signal);
   const { lent } = parts;
+  parts.disk.belongTo((options.tracer ?? silentTracer).here());
   parts.disk.onMiss((offset, bytes) => lent?.onDiskRead(offset, bytes));
   const machine = await steps.measure("machine", () => machineOf(order, parts.spec, options, signal));
   held.defer(() => (ending.leave ? machine.leave() : machine.destroy()));
@@ -138,8 +139,8 @@ async function wakeHeld(
 ): Promise<Guest> {
   const { machine, lease, network, parts, ending, steps, held, dozing } = started;
   const { lent } = parts;
-  lent?.begin();
   const { clock, meter, random } = options;
+  const endFirstReads = beginReads(parts, options);
   if (order.left === undefined) order.onProcess(machine.identity);
   const trouble = held.use(new DiskTrouble(machine, parts.disk, { ...options, sandbox: order.id }));
   if (order.left !== undefined) {
@@ -150,19 +151,16 @@ async function wakeHeld(
   const channelSecret = left?.channelSecret ?? random.bytes(secretBytes);
   const awake = AbortSignal.any([signal, trouble.stopped, ...(lent ? [lent.failed] : [])]);
   const sleeping = { machine, lease, parts, channelSecret, steps, held };
-  const begin = () => {
-    if (dozing !== undefined) return wakeFromDoze(order, { ...sleeping, ...dozing }, options, awake);
-    return order.left === undefined
-      ? wake(order, sleeping, options, awake)
-      : takeOver(sleeping, options, awake);
-  };
-  const channel = await begin().catch(async (error: unknown) => {
-    // Whatever broke first, a machine that is no more is the reason.
-    if (signal.aborted || isAlive(machine.identity)) throw error;
-    throw endedEarly(await machine.exited);
-  });
+  const channel = await begin(order, { ...sleeping, dozing }, options, awake).catch(
+    async (error: unknown) => {
+      // Whatever broke first, a machine that is no more is the reason.
+      if (signal.aborted || isAlive(machine.identity)) throw error;
+      throw endedEarly(await machine.exited);
+    },
+  );
   trouble.tolerate();
   lent?.tolerate();
+  endFirstReads();
   network?.attached();
   meter.count(counterOf(order));
   const shape = machineShape(options.host.qemu, parts.spec, options.tscKhz);
@@ -191,6 +189,28 @@ async function wakeHeld(
     lost: Promise.race([lossOf(machine, channel), trouble.hopeless]),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
   };
+}
+
+/**
+ * Until its guest is up, what a machine reads is a part of its create; later on that would come to no end. Returns
+ * what is to be called then.
+ */
+function beginReads({ disk, lent }: MachineParts, { tracer = silentTracer }: LaunchOptions): () => void {
+  const start = tracer.here();
+  disk.belongTo(start);
+  lent?.begin(start);
+  return () => disk.belongTo(tracer.apart);
+}
+
+/** Lets in to the guest, by whichever way is the shortest. */
+function begin(
+  order: LaunchOrder,
+  { dozing, ...sleeping }: Sleeping & { readonly dozing: Dozing | undefined },
+  tools: AgentTools,
+  signal: AbortSignal,
+): Promise<LastingChannel> {
+  if (dozing !== undefined) return wakeFromDoze(order, { ...sleeping, ...dozing }, tools, signal);
+  return order.left === undefined ? wake(order, sleeping, tools, signal) : takeOver(sleeping, tools, signal);
 }
 
 /** Takes what lies outside of the machine: its build, its network, its directories. */

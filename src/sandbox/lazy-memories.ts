@@ -6,6 +6,7 @@ import type { Meter } from "../base/meter.ts";
 import type { Random } from "../base/random.ts";
 import { randomId } from "../base/random-id.ts";
 import { requestChunksMax } from "../build/artifact.ts";
+import { silentTracer, type Tracer } from "../base/tracer.ts";
 import { ChunkTable } from "../memory/chunk-table.ts";
 import { MemoryServer } from "../memory/memory-server.ts";
 import type { ReadOrders } from "../build/read-orders.ts";
@@ -24,6 +25,7 @@ export interface LazyMemoriesOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly meter: Meter;
+  readonly tracer?: Tracer;
 }
 
 /** After this long a guest that waits for its memory is stalled, and after that long it is ended. */
@@ -84,8 +86,9 @@ export class LazyMemories {
   }
 
   #share(name: string, build: string, from: ServerFrom, orders?: ReadOrders): SharedMemory {
-    const { builds, clock, logger, meter } = this.#options;
+    const { builds, clock, logger, meter, tracer = silentTracer } = this.#options;
     const shared = new SharedMemory({
+      tracer,
       ...{ name, build, from, orders, clock, logger, meter },
       acquire: (signal) => builds.acquire(build, `memory ${name}`, signal),
       onOver: () => {

@@ -2,6 +2,7 @@ import { Failure } from "../base/failure.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Meter } from "../base/meter.ts";
 import { killByIdentity, type ProcessIdentity } from "../base/processes.ts";
+import type { Whole } from "../base/tracer.ts";
 import type { FileIdentity } from "../memory/mount-table.ts";
 import type { FaultNews } from "../memory/wire.ts";
 
@@ -35,6 +36,7 @@ export class LentMemory implements AsyncDisposable {
   #machine: ProcessIdentity | undefined;
   #begun = false;
   #up = false;
+  #start: Whole | undefined;
   #reason: Failure | undefined;
   #back: Promise<void> | undefined;
   #stalled = 0;
@@ -57,9 +59,15 @@ export class LentMemory implements AsyncDisposable {
     return this.#stalled > 0;
   }
 
-  /** The guest begins to run: until it is up, a part that cannot be had is a failure of the start. */
-  begin(): void {
+  /** The start that reads of the guest are a part of; undefined when there is none under way. */
+  get start(): Whole | undefined {
+    return this.#start;
+  }
+
+  /** The guest begins to run: until it is up, a part that cannot be had is a failure of `start`. */
+  begin(start: Whole): void {
     this.#begun = true;
+    this.#start = start;
   }
 
   /** There is a machine that has mapped it. */
@@ -74,6 +82,7 @@ export class LentMemory implements AsyncDisposable {
   /** The guest is up: from now on trouble is waited out, and the rest of the memory may come. */
   tolerate(): void {
     this.#up = true;
+    this.#start = undefined;
     this.#options.onUp();
   }
 

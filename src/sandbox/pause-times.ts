@@ -2,7 +2,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Meter } from "../base/meter.ts";
 
 /** The steps of making a build of a sandbox, as the label `step` of `larder_snapshot_step_seconds` names them. */
-export type PauseStep = "flush" | "stop" | "state" | "pages" | "clusters" | "pack" | "adopt";
+export type PauseStep = "flush" | "stop" | "state" | "pages" | "clusters" | "repack" | "pack" | "adopt";
 
 /** Measures how long each step takes, and how much memory was the machine's own. */
 export class PauseTimes {

@@ -136,7 +136,8 @@ export class Publisher implements AsyncDisposable {
     await Promise.resolve(); // `#current` is set by then
     try {
       const either = AbortSignal.any([cancelled, this.#over.signal]);
-      await putMadeBuild(bucket, directory, manifest, clock, either);
+      const tools = { clock, leaving: this.#over.signal };
+      await putMadeBuild(bucket, directory, manifest, tools, either);
       cancelled.throwIfAborted();
       this.#waiting.delete(build);
       meter.count("larder_builds_published_total");

@@ -3,6 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
 import type { Logger } from "../base/logger.ts";
 import type { Meter } from "../base/meter.ts";
+import type { Tracer } from "../base/tracer.ts";
 import type { MemoryServer } from "../memory/memory-server.ts";
 import type { FaultNews } from "../memory/wire.ts";
 import type { BuildLease } from "./build-source.ts";
@@ -36,6 +37,7 @@ export interface SharedMemoryOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly meter: Meter;
+  readonly tracer: Tracer;
 }
 
 /** The first commands of the first guest need the way to the bucket more than the rest of the memory does. */
@@ -93,7 +95,7 @@ export class SharedMemory {
         onDiskRead: (offset, bytes) => firstReads.onDisk(offset, bytes),
         onUp: () => {
           firstReads.onUp();
-          this.#finishing ??= this.#finish();
+          this.#finishing ??= this.#options.tracer.apart.within(() => this.#finish());
         },
         giveBack: async (how) => {
           this.#lent.delete(lent);
@@ -133,7 +135,11 @@ export class SharedMemory {
 
   #eventsOf(lease: BuildLease, firstReads: FirstReads): MemoryEvents {
     return {
-      read: (chunk, signal) => lease.chunk("memfile", chunk, 1, signal),
+      read: (chunk, signal) => {
+        // Who asks is not told. Of several guests, one that starts is the one that reads much.
+        const start = [...this.#lent].find((lent) => lent.start !== undefined)?.start;
+        return (start ?? this.#options.tracer.apart).within(() => lease.chunk("memfile", chunk, 1, signal));
+      },
       onTouch: (chunk) => firstReads.onMemory(chunk),
       onNews: (chunk, news) => {
         for (const lent of this.#lent) if (lent.onNews(chunk, news)) return;

@@ -1,6 +1,7 @@
 import type { BlockDevice, Extent } from "../base/block-device.ts";
 import type { Clock } from "../base/clock.ts";
 import { Failure } from "../base/failure.ts";
+import type { Whole } from "../base/tracer.ts";
 
 /** A device that remembers why a read of it failed last: its reader in the machine learns no more than "I/O error". */
 export class WatchedDevice implements BlockDevice {
@@ -9,6 +10,7 @@ export class WatchedDevice implements BlockDevice {
   #onWell: () => void = () => {};
   #hurry = new AbortController();
   #onMiss: (offset: number, bytes: number) => void = () => {};
+  #whole: Whole | undefined;
 
   constructor(device: BlockDevice) {
     this.#device = device;
@@ -25,6 +27,11 @@ export class WatchedDevice implements BlockDevice {
   /** Calls back for each read that has to wait. */
   onMiss(listener: (offset: number, bytes: number) => void): void {
     this.#onMiss = listener;
+  }
+
+  /** Reads that have to wait are a part of this from now on: they come from a thread that knows of no create. */
+  belongTo(whole: Whole): void {
+    this.#whole = whole;
   }
 
   /** Calls back for each read that had to wait and was answered. */
@@ -52,8 +59,10 @@ export class WatchedDevice implements BlockDevice {
 
   async read(offset: number, into: Uint8Array, signal: AbortSignal): Promise<void> {
     this.#onMiss(offset, into.length);
+    const either = AbortSignal.any([signal, this.#hurry.signal]);
+    const read = () => this.#device.read(offset, into, either);
     try {
-      await this.#device.read(offset, into, AbortSignal.any([signal, this.#hurry.signal]));
+      await (this.#whole?.within(read) ?? read());
     } catch (error) {
       if (!signal.aborted) this.#lastFailure = Failure.from(error);
       throw error;

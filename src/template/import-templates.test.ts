@@ -78,7 +78,10 @@ describe("a lost store", () => {
 
     const fresh = await site.open();
     assert.notEqual(fresh.settings.storeId, store.settings.storeId);
-    const { templates, skipped } = await importTemplates({ bucket: site.bucket, store: fresh }, never);
+    const { templates, skipped } = await importTemplates(
+      { bucket: site.bucket, store: fresh, random: site.random },
+      never,
+    );
     assert.deepEqual(skipped, []);
     assert.deepEqual(templates, [
       { name: "base", tags: ["default", "stable"] },
@@ -94,8 +97,36 @@ describe("a lost store", () => {
     assert.deepEqual(await fresh.cards.needed(), new Set([base, snapshot]));
     await fresh.snapshots.remove("mine/v1");
     assert.deepEqual(await fresh.childBuilds.unneeded([]), [snapshot], "it goes when its name does");
-    const again = await importTemplates({ bucket: site.bucket, store: fresh }, never);
+    const again = await importTemplates({ bucket: site.bucket, store: fresh, random: site.random }, never);
     assert.equal(again.templates.length, 1, "a second import brings what is lacking");
+  });
+
+  it("gets back what slept on a node that is named as lost, as snapshots; the layers below get no names", async () => {
+    await using site = new Site();
+    const { store } = await site.inUse();
+    const parent = await publishRandomBuild(site.memory, site.random, { chunks: 2 });
+    await store.templates.publish({ ...publishedTemplate({ id: parent.build }), name: "mine" });
+    const index = await openIndex(site.memory, new IndexBook(), parent.build, "rootfs");
+    const first = await publishRandomChild(site.memory, site.random, parent, index);
+    const over = await openIndex(site.memory, new IndexBook(), first.build, "rootfs");
+    const asleep = await publishRandomChild(site.memory, site.random, first, over);
+    for (const { build } of [first, asleep])
+      await store.childBuilds.insert({ id: build, ancestors: [parent.build] });
+    await site.register(store).sync(never);
+    const fresh = await site.open();
+    const parts = { bucket: site.bucket, store: fresh, random: site.random };
+    const { templates } = await importTemplates({ ...parts, lostNodes: [node] }, never);
+    const name = `lost-${asleep.build.slice(0, 8)}`;
+    assert.deepEqual(
+      templates.map((each) => each.name),
+      ["base", "mine", "mine/v1", name],
+    );
+    assert.equal((await fresh.templates.find(name))?.builds[0]?.id, asleep.build);
+    assert.ok((await fresh.cards.needed()).has(asleep.build));
+    const again = await importTemplates({ ...parts, lostNodes: [node] }, never);
+    assert.deepEqual(again.templates, []);
+    const unknown = importTemplates({ ...parts, lostNodes: [other] }, never);
+    await assert.rejects(unknown, (error) => Failure.is(error, "not_found"));
   });
 
   it("gets back what is whole, and is told of the rest", async () => {
@@ -105,7 +136,10 @@ describe("a lost store", () => {
     await site.memory.put(`${cardPrefix}odd.json`, Buffer.from("{}"), {}, never);
     await deleteBuild(site.memory, base, never);
     const fresh = await site.open();
-    const { templates, skipped } = await importTemplates({ bucket: site.bucket, store: fresh }, never);
+    const { templates, skipped } = await importTemplates(
+      { bucket: site.bucket, store: fresh, random: site.random },
+      never,
+    );
     assert.deepEqual(templates, []);
     assert.deepEqual(
       skipped.map(({ name, tag }) => [name, tag]),
@@ -124,13 +158,15 @@ describe("a lost store", () => {
     const used = await site.open();
     const { storeId } = used.settings;
     await used.sandboxes.insert(sandboxRecord({ id: "i9" }));
-    await assert.rejects(importTemplates({ bucket: site.bucket, store: used }, never), (error) =>
-      Failure.is(error, "conflict"),
+    await assert.rejects(
+      importTemplates({ bucket: site.bucket, store: used, random: site.random }, never),
+      (error) => Failure.is(error, "conflict"),
     );
     assert.equal(used.settings.storeId, storeId);
     await using empty = new MemoryBucket();
-    await assert.rejects(importTemplates({ bucket: empty, store: await site.open() }, never), (error) =>
-      Failure.is(error, "not_found"),
+    await assert.rejects(
+      importTemplates({ bucket: empty, store: await site.open(), random: site.random }, never),
+      (error) => Failure.is(error, "not_found"),
     );
   });
 });
@@ -157,7 +193,10 @@ describe("what the bucket is told", () => {
     register.changed();
     await register.close();
     const fresh = await site.open();
-    const { templates } = await importTemplates({ bucket: site.bucket, store: fresh }, never);
+    const { templates } = await importTemplates(
+      { bucket: site.bucket, store: fresh, random: site.random },
+      never,
+    );
     assert.deepEqual(
       templates[0]?.tags,
       ["default", "late", "stable"],
@@ -171,7 +210,7 @@ describe("what the bucket is told", () => {
     await site.register(store).sync(never);
     const before = await site.cards();
     const copy = await site.open();
-    await importTemplates({ bucket: site.bucket, store: copy }, never);
+    await importTemplates({ bucket: site.bucket, store: copy, random: site.random }, never);
     await site.clock.advance(5);
     await store.templateTags.assign("base", ["newer"]);
     await site.register(store).sync(never);
@@ -179,7 +218,10 @@ describe("what the bucket is told", () => {
     await site.register(copy, other).sync(never);
     assert.deepEqual(await site.cards(), before, "a name that another node has told of is not removed");
     const third = await site.open();
-    const { templates } = await importTemplates({ bucket: site.bucket, store: third }, never);
+    const { templates } = await importTemplates(
+      { bucket: site.bucket, store: third, random: site.random },
+      never,
+    );
     assert.deepEqual(templates[0]?.tags, ["default", "newer", "stable"]);
   });
 

@@ -1,5 +1,6 @@
-import type { Bucket } from "../bucket/bucket.ts";
 import { Failure } from "../base/failure.ts";
+import type { Random } from "../base/random.ts";
+import type { Bucket } from "../bucket/bucket.ts";
 import { ownerOf } from "../build/claim-bucket.ts";
 import type { Manifest } from "../build/manifest.ts";
 import { readSmall } from "../build/read-small.ts";
@@ -13,6 +14,7 @@ import {
   type TemplateCard,
 } from "../build/template-card.ts";
 import type { Store } from "../store/store.ts";
+import { rescueBuilds } from "./rescue-builds.ts";
 
 export interface Imported {
   /** The id of the store that the bucket belongs to, and now this one has. */
@@ -22,15 +24,21 @@ export interface Imported {
   readonly skipped: readonly { readonly name: string; readonly tag?: string; readonly because: string }[];
 }
 
+export interface ImportOptions {
+  readonly bucket: Bucket;
+  readonly store: Store;
+  readonly random: Random;
+  /** Nodes that are no more: what slept on them becomes snapshots. */
+  readonly lostNodes?: readonly string[];
+}
+
 /**
  * Makes a lost store again from its bucket: names and tags of templates and snapshots, and the builds that they lead
- * to. Into a store that lacks some of them, it brings those. Sandboxes that slept are known to nobody any more. Throws
- * `conflict`, and changes nothing, when this store holds something and is not the bucket's.
+ * to. Into a store that lacks some of them, it brings those. Throws `conflict`, and changes nothing, when this store
+ * holds something and is not the bucket's.
  */
-export async function importTemplates(
-  { bucket, store }: { readonly bucket: Bucket; readonly store: Store },
-  signal: AbortSignal,
-): Promise<Imported> {
+export async function importTemplates(options: ImportOptions, signal: AbortSignal): Promise<Imported> {
+  const { bucket, store } = options;
   const owner = await ownerOf(bucket, signal);
   if (owner !== store.settings.storeId) {
     if (!(await store.cards.isEmpty()))
@@ -61,7 +69,26 @@ export async function importTemplates(
       templates.push({ name, tags: [...has] });
     }
   }
+  templates.push(...(await importLost(options, signal)));
   return { store: owner, templates, skipped };
+}
+
+/** What slept on lost nodes, as snapshots. */
+async function importLost(
+  { bucket, store, random, lostNodes = [] }: ImportOptions,
+  signal: AbortSignal,
+): Promise<{ name: string; tags: string[] }[]> {
+  const rescued: { name: string; tags: string[] }[] = [];
+  for (const node of lostNodes) {
+    const builds = (await store.cards.all()).flatMap((each) => each.builds);
+    const named = new Map(builds.map((build) => [build.id, build]));
+    for (const { manifest, snapshot } of await rescueBuilds({ bucket, random, named }, node, signal)) {
+      if (!(await store.cards.insert(snapshot))) continue;
+      await rememberChild(store, manifest);
+      rescued.push({ name: snapshot.template.name, tags: ["default"] });
+    }
+  }
+  return rescued;
 }
 
 async function readCard(bucket: Bucket, key: string, signal: AbortSignal): Promise<TemplateCard> {

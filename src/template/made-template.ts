@@ -86,8 +86,9 @@ export async function putTemplate(
   clock: Pick<Clock, "now">,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const { name } of manifest.inputs) await putBlob(bucket, inputPath(directory, name), clock, signal);
-  await putMadeBuild(bucket, directory, manifest, clock, signal);
+  const tools = { clock, leaving: signal };
+  for (const { name } of manifest.inputs) await putBlob(bucket, inputPath(directory, name), tools, signal);
+  await putMadeBuild(bucket, directory, manifest, tools, signal);
 }
 
 function inputPath(directory: string, name: InputName): string {

@@ -26,8 +26,9 @@ const shape = (accelerator: "kvm" | "tcg"): MachineShape => ({
 });
 const [kvm, tcg] = [shape("kvm"), shape("tcg")];
 
-/** A workshop whose machines boot unless `refusesToBoot`, and are proven unless `refuses` says no. */
-async function workshop(refuses: (proof: Proof) => boolean, refusesToBoot: readonly string[] = []) {
+/** A workshop whose machines boot unless `refusals` names them, once each, and run unless `refuses` says no. */
+async function workshop(refuses: (proof: Proof) => boolean, refusals: readonly string[] = []) {
+  const refusesToBoot = [...refusals];
   const directory = await mkdtemp(path.join(tmpdir(), "larder-base-"));
   const saved: PublishedTemplate[] = [];
   const proofs: string[] = [];
@@ -39,7 +40,11 @@ async function workshop(refuses: (proof: Proof) => boolean, refusesToBoot: reado
   };
   const input = await file(path.join(directory, "input"), 10);
   const boot = async ({ directory, accelerator }: FirstBootOptions) => {
-    if (refusesToBoot.includes(accelerator)) throw new Failure("unavailable", "the machine ended");
+    const refusal = refusesToBoot.indexOf(accelerator);
+    if (refusal >= 0) {
+      refusesToBoot.splice(refusal, 1);
+      throw new Failure("unavailable", "the machine ended");
+    }
     const part = (name: string, bytes: number) => file(path.join(directory, name), bytes);
     const [rootfs, memfile] = [await part("rootfs", 2 ** 20), await part("memfile", 2 ** 20)];
     return { rootfs, memfile, snapfile: await part("snapfile", 100), metafile: Buffer.from("{}") };
@@ -103,6 +108,13 @@ describe("makeFirstThatRuns", () => {
   it("makes it under emulation when it does not even boot with KVM", async () => {
     await using shop = await workshop(() => false, ["kvm"]);
     assert.equal((await makeFirstThatRuns(shop.options, [kvm, tcg], never)).accelerator, "tcg");
+  });
+
+  it("boots once more when the last way fails, for the host may have been too busy", async () => {
+    await using shop = await workshop(() => false, ["kvm", "tcg"]);
+    assert.equal((await makeFirstThatRuns(shop.options, [kvm, tcg], never)).accelerator, "tcg");
+    await using other = await workshop(() => false, ["tcg", "tcg"]);
+    await assert.rejects(makeFirstThatRuns(other.options, [tcg], never), { code: "unavailable" });
   });
 
   it("records that it has to be booted when the last way does not restore, and proves that it boots", async () => {

@@ -54,7 +54,9 @@ export async function makeFirstThatRuns(
 ): Promise<Base> {
   for (const [index, shape] of shapes.entries()) {
     const isLast = index === shapes.length - 1;
-    const made = await attempt(options, { shape, isLast }, () => boot(options, shape, signal), signal);
+    const bootOnce = () => boot(options, shape, signal);
+    const bootIt = isLast ? () => twice(bootOnce, options, signal) : bootOnce;
+    const made = await attempt(options, { shape, isLast }, bootIt, signal);
     const base = made && (await finishTemplate(options, made, isLast, signal));
     if (base !== undefined) return base;
   }
@@ -108,6 +110,23 @@ export async function finishTemplate(
 export async function discard(bucket: Bucket, made: MadeTemplate, signal: AbortSignal): Promise<void> {
   await rm(made.directory, { recursive: true, force: true });
   await deleteBuild(bucket, made.manifest.build, signal).catch(() => {});
+}
+
+/** A machine that cannot be had otherwise is tried once more: the host may have been too busy for it. */
+async function twice<T>(
+  work: () => Promise<T>,
+  { onProgress }: Pick<MakeOptions, "onProgress">,
+  signal: AbortSignal,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!Failure.is(error, "unavailable")) throw error;
+    const detail = `${error.message}: trying once more`;
+    onProgress({ step: "template base", detail, seconds: 0, done: false });
+    return await work();
+  }
 }
 
 /** What a machine that does not run here throws is remembered, and the answer is undefined: the next way is tried. */

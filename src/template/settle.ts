@@ -33,6 +33,7 @@ export async function settle(options: Settling, signal: AbortSignal): Promise<vo
   const client = new AgentClient(channel);
   tell("warming the agent", 0);
   await client.init(settingsFrom(options), signal);
+  checkTimers((await client.run(askTimers, {}, signal)).stdout);
   for (let i = 0; i < calls.health; i++) await client.health(signal);
   for (let i = 0; i < calls.files; i++) await useFiles(channel, signal);
   tell("emptying caches", 0.4);
@@ -50,6 +51,19 @@ export async function settle(options: Settling, signal: AbortSignal): Promise<vo
     await new AgentClient(again).init(settingsFrom(options), signal);
   }
   await clock.sleep(restMs, signal);
+}
+
+/** The device that wakes each processor; nothing where the kernel does not tell. */
+const askTimers = "cat /sys/devices/system/clockevents/clockevent*/current_device 2>/dev/null; true";
+
+/**
+ * A kernel that boots on an emulated processor which is kept from running takes the timer of its processor for broken
+ * and uses that of an old PC. A machine that was saved like this may never be woken again. Throws `unavailable`.
+ */
+export function checkTimers(devices: string): void {
+  const wrong = devices.split("\n").find((device) => device !== "" && !device.startsWith("lapic"));
+  if (wrong !== undefined)
+    throw new Failure("unavailable", `the guest's kernel is woken by '${wrong}': this host was too busy`);
 }
 
 /** What clients ask a sandbox for first. */

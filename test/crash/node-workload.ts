@@ -2,6 +2,7 @@ import { mkdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { systemClock } from "../../src/base/clock.ts";
 import { Failure } from "../../src/base/failure.ts";
+import { systemRandom } from "../../src/base/random.ts";
 import { SeededRandom } from "../../src/base/testing/seeded-random.ts";
 import type { MachineShape } from "../../src/build/manifest.ts";
 import { randomImage } from "../../src/build/testing/random-image.ts";
@@ -50,7 +51,7 @@ export async function workOnNode(place: Place, disk: Disk): Promise<void> {
   await using node = await CrashNode.open(place, disk);
   await rm(path.join(place.data, "again.db"), { force: true });
   await using again = await openStore(place.data, "again.db");
-  await importTemplates({ bucket: node.bucket, store: again }, never);
+  await importTemplates({ bucket: node.bucket, store: again, random: systemRandom }, never);
 }
 
 /** The builds that were there from the start are templates, so that no collection takes them. */

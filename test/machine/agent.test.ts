@@ -91,6 +91,12 @@ describe("the agent in a real machine", () => {
     const { stdout } = await sandbox.commands.run("echo $GREETING; id -un; pwd");
     assert.equal(stdout, "hello\nuser\n/home/user\n");
     assert.equal(await sandbox.isRunning(), true);
+    const { pid } = server;
+    assert.ok((await sandbox.commands.list()).some((each) => each.pid === pid));
+    const again = await sandbox.commands.connect(pid);
+    assert.equal(await again.kill(), true);
+    await assert.rejects(again.wait());
+    assert.ok(!(await sandbox.commands.list()).some((each) => each.pid === pid));
     const stranger = new Sandbox({
       ...served.sdk,
       sandboxId: sandbox.sandboxId,

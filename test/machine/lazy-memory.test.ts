@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { Sandbox } from "e2b";
 import { ArtifactIndex } from "../../src/build/artifact-index.ts";
-import { startTimeOf } from "../../src/base/processes.ts";
+import { findByArgument, killByIdentity, startTimeOf } from "../../src/base/processes.ts";
+import { runDirectoryOf } from "../../src/daemon/run-directory.ts";
+import { memoryServerName } from "../../src/memory/memory-server.ts";
 import { FarBucket } from "./testing/far-bucket.ts";
 import { ownData } from "./testing/own-data.ts";
 import { assertNoLeaks, type Served, serve, sharedData } from "./testing/served.ts";
@@ -102,6 +105,15 @@ async function until(what: string, isSo: () => Promise<boolean>, msMax = 120_000
 const whole = (served: Served) =>
   until("the memory is whole", async () => (await served.metric("larder_cache_seals_total")) === 1);
 
+/** Kills what serves memories to the sandboxes of a node. */
+async function killServers({ data }: Served): Promise<void> {
+  const directory = runDirectoryOf(data, { env: process.env, uid: process.getuid?.() ?? 0 });
+  const names = readdirSync(directory).filter((name) => memoryServerName.test(name));
+  assert.equal(names.length, 1);
+  for (const name of names)
+    for (const each of await findByArgument(path.join(directory, name))) killByIdentity(each);
+}
+
 /** Touches much more memory than a guest has touched when it is up. */
 const wander = `python3 -c 'print(6 * 7 + 0 * len(b"x" * 250_000_000))'`;
 
@@ -119,7 +131,10 @@ describe("a sandbox on a node that has nothing of its template", () => {
     assert.equal(await served.metric("larder_memory_lazy_starts_total"), 1);
     const guests = (await reportOf(served)).memories.flatMap((each) => each.guests);
     assert.deepEqual(guests, [{ sandbox: first.sandboxId, stalled: false }]);
+    const file = randomBytes(3 * mebibyte);
     for (const each of [first, second]) {
+      await each.files.write("large", new Uint8Array(file).buffer);
+      assert.ok(file.equals(await each.files.read("large", { format: "bytes" })));
       assert.match((await each.commands.run(wander)).stdout, /42/);
       await each.kill();
     }
@@ -173,5 +188,24 @@ describe("a sandbox on a node that has nothing of its template", () => {
     assert.ok(performance.now() - began < 5_000);
     assert.equal(await running, "failed");
     await assertNoLeaks(world.served);
+  });
+
+  it("is ended when what serves its memory is killed, also while no daemon runs; nothing is left", async () => {
+    await using world = await far();
+    const { served: killed, start } = world;
+    const first = await early(world);
+    await killServers(killed);
+    await until("it is ended", async () => !(await first.isRunning()), 10_000);
+    const { stdout } = await killed.larder("logs", first.sandboxId);
+    assert.match(stdout, /what serves the memory of a guest is no more/);
+    await assertNoLeaks(killed);
+
+    await early(world);
+    await killed.end("SIGKILL");
+    await killServers(killed);
+    const served = await start();
+    assert.deepEqual(await Sandbox.list(served.sdk).nextItems(), []);
+    assert.deepEqual((await reportOf(served)).memories, []);
+    await assertNoLeaks(served);
   });
 });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cp, mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { describe, it } from "node:test";
 import { Sandbox } from "e2b";
@@ -9,7 +9,7 @@ const launcher = path.join(import.meta.dirname, "../../bin/larder.mjs");
 const lost = "0f1e2d3c-4b5a-4978-8695-a4b3c2d1e0f0";
 
 describe("A node whose data directory is lost, but for the bucket", () => {
-  it("has its templates and snapshots again after an import, and its garbage can be collected", async () => {
+  it("has its templates, its snapshots and what slept on it again, and its garbage can be collected", async () => {
     await using place = await ownPlace();
     const { directory, bucket } = place;
     const first = { LARDER_BUCKET: `file://${bucket}`, LARDER_DATA: path.join(directory, "first") };
@@ -20,15 +20,22 @@ describe("A node whose data directory is lost, but for the bucket", () => {
       const { snapshotId } = await sandbox.createSnapshot({ name: "kept" });
       await until(async () => (await served.metric("larder_builds_published_total")) === 1);
       await sandbox.kill();
+      const sleeper = await Sandbox.create({ ...served.sdk });
+      await sleeper.files.write("/home/user/dream", "of a sandbox that slept");
+      await sleeper.pause();
+      await until(async () => (await served.metric("larder_builds_published_total")) === 2);
       return snapshotId;
     });
+    const lostNode = (await readFile(path.join(first.LARDER_DATA, "node-id"), "utf8")).trim();
     await rm(first.LARDER_DATA, { recursive: true });
 
     const second = { ...first, LARDER_DATA: path.join(directory, "second") };
     const refused = await run([launcher, "serve"], { ...process.env, ...second, LARDER_PORT: "0" });
     assert.equal(refused.code, 1);
     assert.match(refused.stderr, /belongs to another store.*larder template import/s);
-    const imported = JSON.parse(await larder(second, "template", "import", "--json")) as {
+    const imported = JSON.parse(
+      await larder(second, "template", "import", "--lost-node", lostNode, "--json"),
+    ) as {
       templates: { name: string }[];
       skipped: unknown[];
     };
@@ -36,6 +43,7 @@ describe("A node whose data directory is lost, but for the bucket", () => {
     const names = imported.templates.map(({ name }) => name);
     assert.ok(names.includes("base") && names.includes("kept"), names.join(" "));
     assert.deepEqual(imported.skipped, []);
+    const slept = names.find((name) => name.startsWith("lost-")) ?? assert.fail(names.join(" "));
     await leaveGarbage(bucket);
     await within(second, async (served) => {
       const collected = JSON.parse((await served.larder("template", "gc", "--json")).stdout) as {
@@ -54,6 +62,9 @@ describe("A node whose data directory is lost, but for the bucket", () => {
       const again = await Sandbox.create(snapshot, { ...served.sdk });
       assert.equal(await again.files.read("/home/user/kept"), "before the loss");
       await again.kill();
+      const rescued = await Sandbox.create(slept, { ...served.sdk });
+      assert.equal(await rescued.files.read("/home/user/dream"), "of a sandbox that slept");
+      await rescued.kill();
     });
   });
 });

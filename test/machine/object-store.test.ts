@@ -75,6 +75,37 @@ describe("A real S3 server", () => {
     assert.deepEqual(await uploads(), []);
   });
 
+  it("C27: goes on with an upload in parts that a former process has left", async () => {
+    await using held = await fileOf(18 * mebibyte);
+    await using proxy = await FaultProxy.start(server.url);
+    const prefix = "resumed";
+    const options = { speaks: "s3" as const, url: proxy.url, prefix, clock, random };
+    const bucketOf = () =>
+      openFakeBucket({ ...options, meter: new MemoryMeter(), changed: { partBytes: 5 * mebibyte } });
+    const leaving = new AbortController();
+    const resume = { noteAt: `${held.file.path}.upload`, leaving: leaving.signal };
+    const body = { ...held.file, resume };
+    await using first = bucketOf();
+    proxy.plan = ({ url }) => {
+      // Parts 1 to 3 are on their way with it, and have come by then.
+      if (url.includes("partNumber=4"))
+        setTimeout(() => leaving.abort(new Failure("cancelled", "gone")), 1_500);
+      return url.includes("partNumber=4") ? { kind: "silent" } : undefined;
+    };
+    await assert.rejects(first.put("big", body, {}, leaving.signal));
+    assert.deepEqual(await uploads(), [`${prefix}/big`]);
+    const put: string[] = [];
+    proxy.plan = ({ method, url }) => {
+      if (method === "PUT") put.push(url.replace(/.*partNumber=(\d+).*/, "$1"));
+      return undefined;
+    };
+    await using second = bucketOf();
+    await second.put("big", body, {}, never);
+    assert.deepEqual(put, ["4"]);
+    assert.equal(await digestOf(second, "big"), held.digest);
+    assert.deepEqual(await uploads(), []);
+  });
+
   it("is read right through a network that misbehaves", async () => {
     await using held = await fileOf(6 * mebibyte);
     await using proxy = await FaultProxy.start(server.url);

@@ -2,6 +2,7 @@ import type { Mutant } from "./mutant.ts";
 
 const server = "src/peers/peer-server.test.ts";
 const source = "src/peers/peer-source.test.ts";
+const inputs = "src/peers/peer-inputs.test.ts";
 const fanOut = "src/daemon/fan-out.test.ts";
 
 /** C23 to C25: what nodes give each other, and what they cost each other. */
@@ -64,7 +65,7 @@ export const peerMutants: readonly Mutant[] = [
   {
     promise: "C24",
     change: "a peer that is silent is waited for",
-    file: "src/peers/peer-chunks.ts",
+    file: "src/peers/peer-frames.ts",
     find: "Deadline(clock, silenceMsMax, `an answer",
     replace: "Deadline(clock, silenceMsMax * 100, `an answer",
     test: source,
@@ -73,9 +74,9 @@ export const peerMutants: readonly Mutant[] = [
   {
     promise: "C24",
     change: "a peer that promises for ever is waited for",
-    file: "src/peers/peer-chunks.ts",
-    find: "Deadline(clock, requestMsMax, `peer",
-    replace: "Deadline(clock, requestMsMax * 100, `peer",
+    file: "src/peers/peer-frames.ts",
+    find: "Deadline(clock, wholeMsMax, `peer",
+    replace: "Deadline(clock, wholeMsMax * 100, `peer",
     test: source,
     title: "C24: a peer that gives nothing but promises",
   },
@@ -123,5 +124,41 @@ export const peerMutants: readonly Mutant[] = [
     replace: "kept.concat(origins.groups(build, artifact).slice(0, 0))",
     test: fanOut,
     title: "C25: a node that comes later",
+  },
+  {
+    promise: "C24",
+    change: "what a peer says is an input is believed",
+    file: "src/peers/peer-input.ts",
+    find: 'if (left === 0 && sum.digest("hex") !== digest)',
+    replace: "if (left < 0)",
+    test: inputs,
+    title: "C24: of which a peer gives other bytes",
+  },
+  {
+    promise: "C24",
+    change: "an input that a peer has begun and does not end is no fault of it",
+    file: "src/peers/peer-inputs.ts",
+    find: "    peer.failed(input.build, error);\n",
+    replace: "",
+    test: inputs,
+    title: "C24: that a peer has begun",
+  },
+  {
+    promise: "C23",
+    change: "a peer fetches inputs for a build that it does not lease",
+    file: "src/peers/answer-input.ts",
+    find: "  if (!offered.leased) return false;\n",
+    replace: "",
+    test: inputs,
+    title: "C23: is not fetched for others",
+  },
+  {
+    promise: "C25",
+    change: "peers are not told which input is being read from the bucket",
+    file: "src/peers/answer-build.ts",
+    find: "...(offered?.inputs ?? []), ...origins.inputs(build)",
+    replace: "...(offered?.inputs ?? [])",
+    test: inputs,
+    title: "C25: is waited for where it is being read",
   },
 ];

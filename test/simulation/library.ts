@@ -104,7 +104,7 @@ async function asModel(
   rootfs: Buffer,
   memfile: Buffer | undefined,
 ): Promise<ModelChild> {
-  await putMadeBuild(bucket, directory, manifest, systemClock, never);
+  await putMadeBuild(bucket, directory, manifest, { clock: systemClock }, never);
   const files = new Map<string, Buffer>();
   for (const name of await readdir(directory)) files.set(name, await readFile(path.join(directory, name)));
   await rm(directory, { recursive: true });

@@ -21,6 +21,14 @@ function lyingBuild(build: OfferedBuild): OfferedBuild {
       return image === undefined ? undefined : lyingImage(image);
     },
     opened: async (artifact, signal) => lyingImage(await build.opened(artifact, signal)),
+    get inputs() {
+      return build.inputs;
+    },
+    keptInput: (digest) => {
+      const pieces = build.keptInput(digest);
+      return pieces === undefined ? undefined : allChanged(pieces);
+    },
+    fetchedInput: async (digest, signal) => allChanged(await build.fetchedInput(digest, signal)),
     [Symbol.asyncDispose]: () => build[Symbol.asyncDispose](),
   };
 }
@@ -41,4 +49,8 @@ function changed(bytes: Uint8Array): Uint8Array {
   const copy = Buffer.from(bytes);
   copy[0] = (copy[0] ?? 0) ^ 1;
   return copy;
+}
+
+async function* allChanged(pieces: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  for await (const piece of pieces) yield changed(piece);
 }

@@ -1,8 +1,9 @@
 import { timingSafeEqual } from "node:crypto";
+import { lanePath } from "../protocol/lane.ts";
 import { StatusError } from "./answers.ts";
 
-/** Paths that check for themselves whether they may be used, or that anybody may use. */
-const ownRules = new Set(["/health", "/init", "/files"]);
+/** Paths that check for themselves whether they may be used, or that anybody, or only the daemon, can use. */
+const ownRules = new Set(["/health", "/init", "/files", lanePath]);
 
 /**
  * Throws 401 unless the header is the access token, or there is none to be known, or the path has rules of

@@ -7,8 +7,11 @@ import { KernelRandom } from "./kernel-random.ts";
 import type { MachineIdentity } from "./machine-identity.ts";
 import { spareAgent } from "./oom-score.ts";
 import { pipeMaker } from "./pipes.ts";
+import type { TakeLanePage } from "./lane-memory.ts";
+import { Lanes } from "./lanes.ts";
 import { MachineUsage } from "./machine-usage.ts";
 import type { Port } from "./port.ts";
+import { ProcessJournal } from "./process-journal.ts";
 import { ProcessTable } from "./process-table.ts";
 import { route } from "./router.ts";
 import { createSessionServer, serveSessions } from "./sessions.ts";
@@ -33,6 +36,8 @@ export interface AgentOptions {
   readonly inTerminal: readonly [string, ...string[]];
   /** Whether the kernel shall end users' processes before the agent when memory runs out. Needs root. */
   readonly spared: boolean;
+  /** Gives what files pass by. */
+  readonly takeLanePage: TakeLanePage;
 }
 
 /** The one place that puts the agent together. */
@@ -54,8 +59,9 @@ export function startAgent({ port, secret, identity, koffi, ...options }: AgentO
     inheritance,
     users: new Users(),
     metadata: metadataOf(koffi),
+    lanes: new Lanes(options.takeLanePage, random, systemClock),
     usage: new MachineUsage(systemClock),
-    table: new ProcessTable(spawner, systemClock),
+    table: new ProcessTable(spawner, systemClock, new ProcessJournal(`${options.inheritance}-processes`)),
     watchers: new Watchers(koffi),
     clock: systemClock,
     path: options.path,

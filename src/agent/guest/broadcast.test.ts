@@ -16,10 +16,11 @@ describe("Broadcast", () => {
     for (let n = 0; n < 5; n++) assert.equal((await slow.next())?.n, n);
   });
 
-  it("stops the source while the slowest subscriber has too much unread, and lets it go on below half", async () => {
+  it("stops the source while all subscribers have too much unread, and lets it go on below half", async () => {
     const flow: boolean[] = [];
     const broadcast = new Broadcast((on) => flow.push(on));
     using slow = broadcast.subscribe();
+    using _slower = broadcast.subscribe();
     for (let i = 0; i < 4; i++) broadcast.publish(piece());
     assert.deepEqual(flow, [false]);
     await slow.next();
@@ -27,6 +28,27 @@ describe("Broadcast", () => {
     assert.deepEqual(flow, [false]);
     await slow.next();
     assert.deepEqual(flow, [false, true]);
+  });
+
+  it("cuts off who falls too far behind the others, and holds up neither them nor the source", async () => {
+    const flow: boolean[] = [];
+    const broadcast = new Broadcast<{ bytes: Uint8Array }>((on) => flow.push(on));
+    using quick = broadcast.subscribe();
+    using slow = broadcast.subscribe();
+    using waiting = broadcast.subscribe();
+    for (let i = 0; i < 64; i++) {
+      broadcast.publish(piece());
+      for (const each of [quick, waiting]) assert.equal((await each.next())?.bytes.length, 65_536);
+    }
+    assert.ok((await slow.next()) !== undefined, "four mebibytes behind it has lost nothing");
+    for (let i = 0; i < 2; i++) {
+      broadcast.publish(piece());
+      await quick.next();
+    }
+    await assert.rejects(slow.next(), /were not read/);
+    await assert.rejects(slow.next(), /were not read/);
+    assert.ok((await waiting.next()) !== undefined);
+    assert.deepEqual(flow, [], "the source was never stopped");
   });
 
   it("lets the source go on when the one who was slow leaves, and never stops it for nobody", () => {

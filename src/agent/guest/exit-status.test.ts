@@ -10,6 +10,7 @@ describe("endedBy", () => {
     const killed = { exitCode: -1, exited: false, status: "signal: killed", error: "signal: killed" };
     assert.deepEqual(endedBy(null, "SIGKILL"), killed);
     assert.equal(endedBy(null, "SIGTERM").error, "signal: terminated");
+    assert.equal(endedBy(null, null).status, "unknown");
     assert.equal(endedBy(null, "SIGWINCH").error, "signal: sigwinch");
   });
 });

@@ -7,12 +7,17 @@ export interface Ended {
   readonly error?: string;
 }
 
+/** Neither is told of a process that was left by another agent. */
 export function endedBy(code: number | null, signal: NodeJS.Signals | null): Ended {
   if (code !== null) {
     const status = `exit status ${code}`;
     return { exitCode: code, exited: true, status, ...(code === 0 ? {} : { error: status }) };
   }
-  const status = `signal: ${signalWords.get(signal ?? "SIGKILL") ?? String(signal).toLowerCase()}`;
+  if (signal === null) {
+    const error = "how it ended is not known: the agent was started again while it ran";
+    return { exitCode: -1, exited: false, status: "unknown", error };
+  }
+  const status = `signal: ${signalWords.get(signal) ?? signal.toLowerCase()}`;
   return { exitCode: -1, exited: false, status, error: status };
 }
 

@@ -3,22 +3,31 @@ import { type FileHandle, open } from "node:fs/promises";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
+import { laneHeader, laneLengthHeader, laneWorthBytes } from "../protocol/lane.ts";
 import { StatusError } from "./answers.ts";
 import { codingFor } from "./content-coding.ts";
 import { fileFailure } from "./file-failure.ts";
+import { sendByLane, type Stretch } from "./lane-transfers.ts";
+import type { Lanes } from "./lanes.ts";
 
 /** Bytes read at once: one goes out while the next is read, so this bounds the memory of a download. */
 const pieceBytes = 64 * 1024;
 
-/** Larger files go as they are: packing them costs a guest's processor more than the way out of it. */
+/**
+ * Larger files go as they are: packing them costs a guest's processor more than the way out of it. By a lane, all that
+ * are worth one.
+ */
 const gzipBytesMax = 8 * 1024 * 1024;
 
+interface Exchange {
+  readonly request: Http2ServerRequest;
+  readonly response: Http2ServerResponse;
+  readonly lanes: Lanes;
+}
+
 /** Answers with the bytes of a file, whole or a range of it, packed when the client takes that. */
-export async function download(
-  path: string,
-  request: Http2ServerRequest,
-  response: Http2ServerResponse,
-): Promise<void> {
+export async function download(path: string, exchange: Exchange): Promise<void> {
+  const { request, response } = exchange;
   // Without O_NONBLOCK, opening a pipe that nobody writes would take a thread of Node's pool for ever.
   await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((error: unknown) => {
     throw fileFailure(error, path);
@@ -38,34 +47,52 @@ export async function download(
     response.end();
   } else if (range !== undefined) {
     const { first, last } = range;
-    const part = {
-      "content-range": `bytes ${first}-${last}/${stats.size}`,
-      "content-length": last - first + 1,
-    };
-    response.writeHead(206, { ...headers, ...part });
-    await pipeline(pieces(file, first, last + 1), response);
+    const part = { "content-range": `bytes ${first}-${last}/${stats.size}` };
+    await sendStretch({ file, from: first, to: last + 1 }, exchange, 206, { ...headers, ...part });
   } else {
-    await sendWhole(file, stats, request, response, headers);
+    await sendWhole(file, stats, exchange, headers);
   }
 }
 
 async function sendWhole(
   file: FileHandle,
   { size }: Stats,
-  request: Http2ServerRequest,
-  response: Http2ServerResponse,
+  exchange: Exchange,
   headers: Record<string, string>,
 ): Promise<void> {
+  const { request, response } = exchange;
   const coding = codingFor(request.headers["accept-encoding"]);
   if (coding === undefined) throw new StatusError(406, "the file can be sent as it is, or as gzip");
+  const gzipMax = request.headers[laneHeader] === undefined ? gzipBytesMax : laneWorthBytes;
+  if (size > gzipMax || (coding === "identity" && size >= laneWorthBytes)) {
+    return await sendStretch({ file, from: 0, to: size }, exchange, 200, headers);
+  }
   const { length, bytes } = await contentOf(file, size);
-  if (coding === "gzip" && length !== 0 && size <= gzipBytesMax) {
+  if (coding === "gzip" && length !== 0) {
     response.writeHead(200, { ...headers, "content-encoding": "gzip" });
-    await pipeline(bytes, createGzip({ level: 1 }), response);
+    await pipeline(bytes, createGzip({ level: 1 }), response.stream);
     return;
   }
   response.writeHead(200, length === undefined ? headers : { ...headers, "content-length": length });
-  await pipeline(bytes, response);
+  await pipeline(bytes, response.stream);
+}
+
+/** By a lane, where the host takes one, it is worth it and one is free. */
+async function sendStretch(
+  { file, from, to }: Stretch,
+  { request, response, lanes }: Exchange,
+  status: number,
+  headers: Record<string, string>,
+): Promise<void> {
+  const asked = request.headers[laneHeader] !== undefined && to - from >= laneWorthBytes;
+  using lane = asked ? lanes.open() : undefined;
+  if (lane === undefined) {
+    response.writeHead(status, { ...headers, "content-length": to - from });
+    await pipeline(pieces(file, from, to), response.stream);
+  } else {
+    response.writeHead(status, { ...headers, [laneHeader]: lane.offer, [laneLengthHeader]: to - from });
+    await sendByLane({ file, from, to }, lane, { request, response });
+  }
 }
 
 interface Content {

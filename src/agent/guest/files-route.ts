@@ -6,6 +6,8 @@ import { checkFilesAccess, readQuery } from "./files-access.ts";
 import { compose, readComposition } from "./files-compose.ts";
 import { download } from "./files-download.ts";
 import { upload } from "./files-upload.ts";
+import { laneOf } from "./lane-transfers.ts";
+import type { Lanes } from "./lanes.ts";
 import { resolvePath } from "./paths.ts";
 import type { KernelRandom } from "./kernel-random.ts";
 import type { Settings } from "./settings.ts";
@@ -17,6 +19,7 @@ export interface FilesContext {
   readonly clock: Clock;
   readonly metadata: Metadata;
   readonly random: KernelRandom;
+  readonly lanes: Lanes;
 }
 
 const compositionBytesMax = 4 * 1024 * 1024;
@@ -25,15 +28,17 @@ const compositionBytesMax = 4 * 1024 * 1024;
 export async function answerFiles(
   request: Http2ServerRequest,
   response: Http2ServerResponse,
-  { users, settings, clock, metadata }: FilesContext,
+  { users, settings, clock, metadata, lanes }: FilesContext,
 ): Promise<void> {
   const query = readQuery(request.url);
   const operation = request.method === "GET" ? "read" : "write";
   checkFilesAccess(operation, query, request.headers["x-access-token"], settings.accessToken, clock);
   const { user, resolve } = userNamed(query.username, { users, settings });
-  if (operation === "read") return await download(resolve(query.path), request, response);
+  if (operation === "read") return await download(resolve(query.path), { request, response, lanes });
   const path = query.path === "" ? undefined : query.path;
-  answerJson(response, 200, await upload(request, { user, path, resolve, metadata }));
+  const lane = laneOf(request, lanes);
+  using _held = lane?.hold();
+  answerJson(response, 200, await upload(request, { user, path, resolve, metadata, lane }));
 }
 
 /** `POST /files/compose`, for those who have the token. */

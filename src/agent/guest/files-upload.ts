@@ -8,6 +8,8 @@ import { StatusError } from "./answers.ts";
 import type { Metadata } from "./attributes.ts";
 import { makeDirectories } from "./directories.ts";
 import { fileFailure } from "./file-failure.ts";
+import { piecesFrom, streamFrom } from "./lane-transfers.ts";
+import type { Lane } from "./lanes.ts";
 import { readParts } from "./multipart.ts";
 import type { User } from "./users.ts";
 
@@ -24,6 +26,8 @@ export interface UploadTarget {
   readonly path: string | undefined;
   readonly resolve: (path: string) => string;
   readonly metadata: Metadata;
+  /** What the body comes by, instead of the request's own. */
+  readonly lane: Lane | undefined;
 }
 
 /** Without O_NONBLOCK, opening a pipe that nobody reads would take a thread of Node's pool for ever. */
@@ -33,7 +37,7 @@ const openFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | c
 export async function upload(request: Http2ServerRequest, target: UploadTarget): Promise<Uploaded[]> {
   const type = request.headers["content-type"] ?? "";
   const pairs = pairsOf(request);
-  const body = unpacked(request);
+  const body = bodyOf(request, target.lane);
   if (/^multipart\/form-data\b/i.test(type)) {
     const destination = (name: string | undefined) => {
       const path = target.path ?? name;
@@ -42,7 +46,11 @@ export async function upload(request: Http2ServerRequest, target: UploadTarget):
       }
       return target.resolve(path);
     };
-    return await readParts(body, type, (name, part) => write(destination(name), part, target, pairs));
+    return await readParts(
+      body,
+      type,
+      async (name, part) => await write(destination(name), part, target, pairs),
+    );
   }
   if (!/^application\/octet-stream\b/i.test(type)) {
     throw new StatusError(400, `an upload is multipart/form-data or application/octet-stream, not '${type}'`);
@@ -53,15 +61,23 @@ export async function upload(request: Http2ServerRequest, target: UploadTarget):
   return [await write(target.resolve(target.path), body, target, pairs)];
 }
 
-function unpacked(request: Http2ServerRequest): Readable {
+/** The bytes that a client has sent. A piece holds good until the next is asked for. */
+function bodyOf(request: Http2ServerRequest, lane: Lane | undefined): AsyncIterable<Buffer> {
   const encoding = request.headers["content-encoding"] ?? "identity";
-  if (encoding === "identity") return request;
+  if (encoding === "identity") return lane === undefined ? unharmed(request) : piecesFrom(lane, request);
   if (encoding !== "gzip") throw new StatusError(415, `the content encoding '${encoding}' is not known`);
+  const packed = lane === undefined ? request : streamFrom(lane, request);
   const gunzip = createGunzip();
   // Not by `pipeline`: it would destroy the request, and with it the way for an answer.
   request.on("aborted", () => gunzip.destroy(new StatusError(400, "the upload broke off")));
-  gunzip.on("error", () => request.unpipe(gunzip));
-  return request.pipe(gunzip);
+  packed.on("error", (error) => gunzip.destroy(error));
+  gunzip.on("error", () => packed.unpipe(gunzip));
+  return unharmed(packed.pipe(gunzip));
+}
+
+/** What is left of a body when reading it fails must not take the request, and the way for an answer, with it. */
+function unharmed(body: Readable): AsyncIterable<Buffer> {
+  return body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
 }
 
 /** `X-Metadata-<key>: <value>`, keys in lower case. */
@@ -75,7 +91,7 @@ function pairsOf({ headers }: Http2ServerRequest): ReadonlyMap<string, string> {
 
 async function write(
   path: string,
-  body: Readable,
+  body: AsyncIterable<Buffer>,
   { user, metadata }: UploadTarget,
   pairs: ReadonlyMap<string, string>,
 ): Promise<Uploaded> {
@@ -83,8 +99,7 @@ async function write(
     makeDirectories(dirname(path), user);
     await using file = await open(path, openFlags, 0o644);
     if (fstatSync(file.fd).uid !== user.uid) chownSync(path, user.uid, user.gid);
-    // What is left of the body when this fails must not take the request, and the way for an answer, with it.
-    for await (const piece of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    for await (const piece of body) {
       for (let done = 0; done < piece.length; ) {
         done += (await file.write(piece, done, piece.length - done)).bytesWritten;
       }

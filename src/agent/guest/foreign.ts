@@ -1,7 +1,7 @@
 import { dlopen } from "node:process";
 
 /** What of koffi is used. The native module alone offers it, so the agent disk needs no package around it. */
-export type Koffi = Pick<typeof import("koffi"), "load" | "errno" | "os">;
+export type Koffi = Pick<typeof import("koffi"), "load" | "errno" | "os" | "address" | "view">;
 
 /** Loads koffi's native module from a file. */
 export function loadKoffi(path: string): Koffi {
@@ -11,7 +11,7 @@ export function loadKoffi(path: string): Koffi {
 }
 
 /** A C function as koffi binds it. */
-export type Foreign<Args extends unknown[]> = (...args: Args) => number;
+export type Foreign<Args extends unknown[], Result = number> = (...args: Args) => Result;
 
 /** The error of the system call that just failed, as Node throws its own. */
 export function errnoError(koffi: Koffi, call: string, subject = ""): NodeJS.ErrnoException {

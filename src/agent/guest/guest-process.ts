@@ -95,8 +95,14 @@ export class GuestProcess {
   }
 
   get #stdin(): Socket {
-    const { stdin, terminal } = this.#spawned;
+    const { stdin, terminal, isLeft } = this.#spawned;
     if (stdin !== undefined) return stdin;
+    if (isLeft === true) {
+      throw new Failure(
+        "invalid",
+        `the stdin of process ${this.pid} was closed when the agent was started again`,
+      );
+    }
     const why = terminal === undefined ? "was started without stdin" : "has a terminal: its input goes there";
     throw new Failure("invalid", `process ${this.pid} ${why}`);
   }

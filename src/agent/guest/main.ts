@@ -5,6 +5,7 @@ import { secretBytes } from "../protocol/preamble.ts";
 import { startAgent } from "./agent.ts";
 import { openDevicePort } from "./device-port.ts";
 import { loadKoffi } from "./foreign.ts";
+import { takeHugePage } from "./lane-memory.ts";
 import { LinuxIdentity } from "./linux-identity.ts";
 
 /**
@@ -27,6 +28,7 @@ function main(): void {
     path: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     inTerminal: ["/run/larder/busybox", "setsid", "-c"],
     spared: true,
+    takeLanePage: () => takeHugePage(koffi),
   });
 }
 

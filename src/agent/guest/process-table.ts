@@ -3,6 +3,8 @@ import { Failure } from "../../base/failure.ts";
 import type { ProcessConfig } from "../protocol/generated/process_pb.js";
 import type { Subscription } from "./broadcast.ts";
 import { GuestProcess, type ProcessEvent } from "./guest-process.ts";
+import type { ProcessJournal } from "./process-journal.ts";
+import { leftSpawned } from "./left-process.ts";
 import { type Launch, spawn, type Spawner } from "./spawn.ts";
 
 const runningMax = 1024;
@@ -16,13 +18,19 @@ export type ProcessName = { readonly pid: number } | { readonly tag: string };
 export class ProcessTable {
   readonly #spawner: Spawner;
   readonly #clock: Clock;
+  readonly #journal: ProcessJournal;
   readonly #running = new Map<number, GuestProcess>();
   readonly #ended = new Map<GuestProcess, Disposable>();
   #starting = 0;
 
-  constructor(spawner: Spawner, clock: Clock) {
+  /** Begins with the processes that an agent before this one has left. */
+  constructor(spawner: Spawner, clock: Clock, journal: ProcessJournal) {
     this.#spawner = spawner;
     this.#clock = clock;
+    this.#journal = journal;
+    for (const each of journal.left) {
+      this.#keep(new GuestProcess(leftSpawned(each, clock), each.config, each.tag, clock));
+    }
   }
 
   running(): GuestProcess[] {
@@ -45,8 +53,8 @@ export class ProcessTable {
     try {
       const spawned = await spawn(launch, this.#spawner);
       const process = new GuestProcess(spawned, config, tag, this.#clock);
-      this.#running.set(process.pid, process);
-      void process.finished.then(() => this.#retire(process));
+      this.#keep(process);
+      this.#journal.started(process);
       return { process, events: process.subscribe() };
     } finally {
       this.#starting -= 1;
@@ -67,7 +75,13 @@ export class ProcessTable {
     return process;
   }
 
+  #keep(process: GuestProcess): void {
+    this.#running.set(process.pid, process);
+    void process.finished.then(() => this.#retire(process));
+  }
+
   #retire(process: GuestProcess): void {
+    this.#journal.ended(process.pid);
     if (this.#running.get(process.pid) === process) this.#running.delete(process.pid);
     this.#ended.set(
       process,

@@ -3,6 +3,7 @@ import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { Http2Server, Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import type { Clock } from "../../base/clock.ts";
+import { lanePath } from "../protocol/lane.ts";
 import { Filesystem } from "../protocol/generated/filesystem_pb.js";
 import { Process } from "../protocol/generated/process_pb.js";
 import type { Metadata } from "./attributes.ts";
@@ -11,6 +12,8 @@ import { answerError, answerJson, StatusError, textOf } from "./answers.ts";
 import { answerCompose, answerFiles } from "./files-route.ts";
 import { filesystemService } from "./filesystem-service.ts";
 import { serveTunnel } from "./guest-tunnel.ts";
+import { answerLane } from "./lane-transfers.ts";
+import type { Lanes } from "./lanes.ts";
 import { init, type InitContext } from "./init.ts";
 import { processService } from "./process-service.ts";
 import type { MachineUsage } from "./machine-usage.ts";
@@ -28,6 +31,7 @@ export interface RouterContext extends InitContext {
   readonly watchers: Watchers;
   readonly clock: Clock;
   readonly metadata: Metadata;
+  readonly lanes: Lanes;
   readonly path: string;
 }
 
@@ -68,6 +72,8 @@ async function answer(
       return answerJson(response, 200, await context.usage.now());
     case "GET /envs":
       return answerJson(response, 200, context.settings.envVars);
+    case `POST ${lanePath}`:
+      return answerLane(response, context.lanes);
     case "POST /files/compose":
       return await answerCompose(request, response, context);
     case "GET /files":

@@ -33,9 +33,12 @@ export interface Spawned {
   readonly terminal?: { readonly stream: Socket; resize(size: TerminalSize): void };
   readonly outputs: readonly Output[];
   readonly exited: Promise<Exit>;
+  /** Another agent started it, and has died: its streams are closed. */
+  readonly isLeft?: true;
 }
 
-interface Exit {
+/** Neither is known of a process that was another's child. */
+export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
 }

@@ -6,9 +6,15 @@ import { AgentClient, type AgentSettings } from "../agent-client.ts";
 import type { AgentChannel } from "../channel.ts";
 import { channelTransport } from "../channel-transport.ts";
 import type { GuestAnswer, GuestRequest } from "../exchange.ts";
+import type { GuestBytes } from "../guest-bytes.ts";
 import { Filesystem } from "../protocol/generated/filesystem_pb.js";
 import { Process } from "../protocol/generated/process_pb.js";
 import { LocalAgent, type LocalAgentOptions } from "./local-agent.ts";
+
+export interface FixtureOptions extends LocalAgentOptions {
+  /** Gives the memory of the program, for files to pass by; missing: they pass by the channel. */
+  readonly bytesOf?: (pid: number) => GuestBytes;
+}
 
 /** A guest program on this host, a channel to it, and clients of its services. */
 export class AgentFixture implements AsyncDisposable {
@@ -18,9 +24,11 @@ export class AgentFixture implements AsyncDisposable {
   readonly processes: Client<typeof Process>;
   readonly files: Client<typeof Filesystem>;
 
-  static async start(options: LocalAgentOptions = {}): Promise<AgentFixture> {
+  static async start(options: FixtureOptions = {}): Promise<AgentFixture> {
     const agent = await LocalAgent.start(options);
-    const fixture = new AgentFixture(agent, await agent.connect(patience()));
+    const { bytesOf } = options;
+    const lanes = bytesOf && { guestBytes: async () => bytesOf(agent.pid) };
+    const fixture = new AgentFixture(agent, await agent.connect(patience(), lanes));
     await fixture.init();
     return fixture;
   }

@@ -8,6 +8,7 @@ import { systemClock } from "../../base/clock.ts";
 import { silentLogger } from "../../base/logger.ts";
 import { systemRandom } from "../../base/random.ts";
 import { AgentChannel } from "../channel.ts";
+import type { OpenGuestBytes } from "../guest-bytes.ts";
 import { koffiFile } from "../koffi-file.ts";
 import { SerialPort } from "./serial-port.ts";
 
@@ -79,7 +80,7 @@ export class LocalAgent implements AsyncDisposable {
   /** Connects as the daemon does. Unless said otherwise the secret stays what it is. */
   async connect(
     signal: AbortSignal,
-    { secret = this.secret, nextSecret = secret }: { secret?: Buffer; nextSecret?: Buffer } = {},
+    { secret = this.secret, nextSecret = secret, guestBytes }: ConnectOptions = {},
   ): Promise<AgentChannel> {
     return await AgentChannel.connect(
       {
@@ -89,6 +90,7 @@ export class LocalAgent implements AsyncDisposable {
         clock: systemClock,
         random: systemRandom,
         logger: silentLogger,
+        ...(guestBytes === undefined ? {} : { guestBytes }),
       },
       signal,
     );
@@ -103,6 +105,13 @@ export class LocalAgent implements AsyncDisposable {
     }
     await rm(this.#directory, { recursive: true, force: true });
   }
+}
+
+interface ConnectOptions {
+  readonly secret?: Buffer;
+  readonly nextSecret?: Buffer;
+  /** Missing: there are no lanes. */
+  readonly guestBytes?: OpenGuestBytes;
 }
 
 interface LocalAgentParts {

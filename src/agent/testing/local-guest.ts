@@ -2,6 +2,7 @@ import { createServer, type Socket } from "node:net";
 import { userInfo } from "node:os";
 import { startAgent } from "../guest/agent.ts";
 import { loadKoffi } from "../guest/foreign.ts";
+import { hugePageBytes, mapAnonymous } from "../guest/lane-memory.ts";
 import type { MachineIdentity } from "../guest/machine-identity.ts";
 import type { Port } from "../guest/port.ts";
 
@@ -10,7 +11,8 @@ import type { Port } from "../guest/port.ts";
  *   node local-guest.ts SOCKET SECRET KOFFI [USER]
  * It starts real processes and writes real files here, but leaves clock, names and random numbers of the host alone.
  */
-const [, , path = "", secret = "", koffi = "", user = userInfo().username] = process.argv;
+const [, , path = "", secret = "", koffiPath = "", user = userInfo().username] = process.argv;
+const koffi = loadKoffi(koffiPath);
 
 /** Like the port in a machine: one peer at a time, the newest; what is written while nobody is there waits. */
 class SocketPort implements Port {
@@ -57,10 +59,11 @@ startAgent({
   secret: Buffer.from(secret, "hex"),
   inheritance: `${path}-inheritance`,
   identity,
-  koffi: loadKoffi(koffi),
+  koffi,
   defaultUser: user,
   path: process.env["PATH"] ?? "/usr/bin:/bin",
   inTerminal: ["setsid", "-c"],
   spared: false,
+  takeLanePage: () => mapAnonymous(koffi, hugePageBytes), // Addresses are those of this process.
 });
 process.stdin.on("end", () => process.exit(0)).resume(); // Ends with whoever started it.

@@ -6,13 +6,21 @@ import { lookAt } from "./look-at.ts";
 import type { PutObject } from "./put-object.ts";
 import type { Retries } from "./retries.ts";
 import type { StoreClient } from "./store-client.ts";
-import { openBody } from "./upload-body.ts";
+import { type StoredPart, storedParts } from "./stored-parts.ts";
+import { openBody, type Slice } from "./upload-body.ts";
+import { UploadNote } from "./upload-note.ts";
 import { textOf } from "./xml.ts";
 
 export interface MultipartOptions extends PutObject {
   readonly client: StoreClient;
   readonly retries: Retries;
   readonly mark: string;
+}
+
+interface Begun {
+  readonly upload: string;
+  /** Parts that were put before, by their numbers from 1. */
+  readonly stored: ReadonlyMap<number, StoredPart>;
 }
 
 /** Parts under way at once, of one object. */
@@ -22,34 +30,39 @@ const partsMax = 10_000;
 
 /**
  * Puts a large object in parts. What failed is aborted, so that no parts are left that cost money and are seen by
- * nobody; those of a killed process are left to the bucket's own rules.
+ * nobody. An upload that may be resumed is noted: what a former run has put of it is not put again, if it is right.
  */
 export class Multipart {
   readonly #options: MultipartOptions;
   readonly #partBytes: number;
   readonly #count: number;
+  readonly #note: UploadNote | undefined;
+  #mark: string;
 
   constructor(options: MultipartOptions) {
     this.#options = options;
     const { bytes } = options.body;
     this.#partBytes = Math.max(options.partBytes, Math.ceil(bytes / partsMax));
     this.#count = Math.ceil(bytes / this.#partBytes);
+    this.#note = options.resume && new UploadNote(options.resume.noteAt);
+    this.#mark = options.mark;
   }
 
   async put(signal: AbortSignal): Promise<ObjectInfo> {
     const { client, key, retries } = this.#options;
     await this.#refuseIfThere(signal);
-    const upload = await this.#create(signal);
+    const { upload, stored: former } = (await this.#found(signal)) ?? (await this.#create(signal));
     try {
-      const etags = await this.#putParts(upload, signal);
+      const etags = await this.#putParts(upload, former, signal);
       await this.#refuseIfThere(signal);
       await this.#complete(upload, etags, signal);
     } catch (error) {
-      await this.#abort(upload, signal.aborted);
+      if (this.#options.resume?.leaving.aborted !== true) await this.#abort(upload, signal.aborted);
       throw error;
     }
+    await this.#note?.remove().catch(ignore);
     const stored = await retries.run(() => lookAt(client, key, signal), signal);
-    if (stored.bytes !== this.#options.body.bytes && stored.mark === this.#options.mark)
+    if (stored.bytes !== this.#options.body.bytes && stored.mark === this.#mark)
       throw new Failure("corrupt", `${key} was stored with ${stored.bytes} bytes`);
     return { key, bytes: stored.bytes, etag: stored.etag };
   }
@@ -70,9 +83,26 @@ export class Multipart {
     throw new Failure("conflict", `${key} exists already`);
   }
 
-  async #create(signal: AbortSignal): Promise<string> {
-    const { client, key, mark, retries } = this.#options;
-    const headers: Header[] = [[client.dialect.markHeader, mark]];
+  /** What a former run has begun of the very same; undefined when there is nothing to go on with. */
+  async #found(signal: AbortSignal): Promise<Begun | undefined> {
+    const { body, client, key, retries } = this.#options;
+    const note = await this.#note?.read();
+    if (note === undefined) return undefined;
+    const isSame = note.key === key && note.bytes === body.bytes && note.partBytes === this.#partBytes;
+    const stored = isSame
+      ? await storedParts(client, retries, note, signal).catch(unlessUnavailable)
+      : undefined;
+    if (stored === undefined || stored.size === 0) {
+      if (note.key === key) await this.#abort(note.upload, true);
+      return undefined;
+    }
+    this.#mark = note.mark;
+    return { upload: note.upload, stored };
+  }
+
+  async #create(signal: AbortSignal): Promise<Begun> {
+    const { body, client, key, retries } = this.#options;
+    const headers: Header[] = [[client.dialect.markHeader, this.#mark]];
     const operation = { method: "POST", what: `begin to put ${key}`, key, headers } as const;
     const query = [["uploads", ""]] as const;
     const root = "InitiateMultipartUploadResult";
@@ -80,11 +110,13 @@ export class Multipart {
     const upload = textOf(text, "UploadId");
     if (upload === undefined || upload === "")
       throw new Failure("unavailable", `begin to put ${key}: the answer names no upload`);
-    return upload;
+    const begun = { key, bytes: body.bytes, partBytes: this.#partBytes, mark: this.#mark, upload };
+    await this.#note?.write(begun).catch(ignore); // then it cannot be resumed
+    return { upload, stored: new Map() };
   }
 
   /** The etags of all parts. Ends when every part that was begun has ended. */
-  async #putParts(upload: string, signal: AbortSignal): Promise<string[]> {
+  async #putParts(upload: string, stored: Begun["stored"], signal: AbortSignal): Promise<string[]> {
     const etags: string[] = [];
     const failed = new AbortController();
     const either = AbortSignal.any([signal, failed.signal]);
@@ -92,7 +124,9 @@ export class Multipart {
     const work = async () => {
       for (let part = next++; part < this.#count; part = next++) {
         either.throwIfAborted();
-        etags[part] = await this.#putPart(upload, part, either);
+        etags[part] =
+          (await this.#stillRight(stored.get(part + 1), part, either)) ??
+          (await this.#putPart(upload, part, either));
       }
     };
     const workers = Array.from({ length: Math.min(partsAtOnce, this.#count) }, () =>
@@ -109,10 +143,29 @@ export class Multipart {
     return etags;
   }
 
-  #putPart(upload: string, part: number, signal: AbortSignal): Promise<string> {
-    const { body, client, key, retries } = this.#options;
+  /**
+   * The etag of a part that was put before, if that is the MD5 of the very bytes. Stores that encrypt with keys of
+   * their clients have other etags: there all is put again.
+   */
+  async #stillRight(
+    stored: StoredPart | undefined,
+    part: number,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    const slice = this.#slice(part);
+    if (stored?.bytes !== slice.bytes) return undefined;
+    return stored.etag === `"${await slice.digest("md5", signal)}"` ? stored.etag : undefined;
+  }
+
+  #slice(part: number): Slice {
+    const { body } = this.#options;
     const offset = part * this.#partBytes;
-    const slice = body.slice(offset, Math.min(this.#partBytes, body.bytes - offset));
+    return body.slice(offset, Math.min(this.#partBytes, body.bytes - offset));
+  }
+
+  #putPart(upload: string, part: number, signal: AbortSignal): Promise<string> {
+    const { client, key, retries } = this.#options;
+    const slice = this.#slice(part);
     const query = [
       ["partNumber", String(part + 1)],
       ["uploadId", upload],
@@ -152,9 +205,9 @@ export class Multipart {
 
   /** A completion whose answer got lost has ended the upload: then the object bears our mark. */
   async #isOurs(signal: AbortSignal): Promise<boolean> {
-    const { client, key, mark } = this.#options;
+    const { client, key } = this.#options;
     const stored = await lookAt(client, key, signal).catch(() => undefined);
-    return stored?.mark === mark;
+    return stored?.mark === this.#mark;
   }
 
   /** Is tried even when the caller has left, but then only once: somebody may be waiting for us to go. */
@@ -165,8 +218,15 @@ export class Multipart {
     const operation = { method: "DELETE", what, key, query, accepts: [404] } as const;
     const { signal } = new AbortController();
     const attempt = async () => (await client.send(operation, signal))[Symbol.dispose]();
-    await (once ? attempt() : retries.run(attempt, signal)).catch(ignore);
+    // What could not be given up stays noted: then the next try goes on with it.
+    await (once ? attempt() : retries.run(attempt, signal)).then(() => this.#note?.remove(), ignore);
   }
+}
+
+/** What is no more, or may not be looked at, is begun anew. */
+function unlessUnavailable(error: unknown): undefined {
+  const { code } = Failure.from(error);
+  if (code !== "not_found" && code !== "denied" && code !== "invalid") throw error;
 }
 
 function escapeXml(text: string): string {

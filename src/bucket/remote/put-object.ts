@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { Failure } from "../../base/failure.ts";
-import type { ObjectInfo } from "../bucket.ts";
+import type { ObjectInfo, Resume } from "../bucket.ts";
 import type { Header } from "../http/http-message.ts";
 import { lookAt } from "./look-at.ts";
 import { Multipart } from "./multipart.ts";
@@ -14,6 +14,7 @@ export interface PutObject {
   readonly onlyIfAbsent: boolean;
   /** More bytes than this are put in parts of so many. */
   readonly partBytes: number;
+  readonly resume?: Resume | undefined;
 }
 
 /**

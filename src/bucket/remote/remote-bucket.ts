@@ -64,7 +64,9 @@ export class RemoteBucket implements Bucket {
     await using opened = await openBody(body);
     const onlyIfAbsent = options.ifNoneMatch === "*";
     if (onlyIfAbsent && !this.#proven) await this.#prove(key, signal);
-    return await putObject(client, retries, { key, body: opened, onlyIfAbsent, partBytes }, signal);
+    const resume = body instanceof Uint8Array ? undefined : body.resume;
+    const order = { key, body: opened, onlyIfAbsent, partBytes, resume };
+    return await putObject(client, retries, order, signal);
   }
 
   async list(prefix: string, options: ListOptions, signal: AbortSignal): Promise<ObjectPage> {

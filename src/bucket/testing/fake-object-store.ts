@@ -26,6 +26,9 @@ interface Upload {
   readonly parts: Map<number, Buffer>;
 }
 
+/** Parts that are listed at once: few, so that lists have pages. */
+const partsOnPage = 3;
+
 /** An answer; a string is XML. */
 type Answer = readonly [status: number, headers: Record<string, string>, body?: Buffer | string];
 
@@ -96,6 +99,7 @@ export class FakeObjectStore {
       else if (!this.uploads.delete(upload)) return refusal(404, "NoSuchUpload");
       return [204, {}];
     }
+    if (upload !== null) return this.#listParts(upload, query);
     return key === "" ? this.#list(query) : this.#get(key, request);
   }
 
@@ -133,6 +137,20 @@ export class FakeObjectStore {
     if (upload === undefined) return refusal(404, "NoSuchUpload");
     upload.parts.set(Number(query.get("partNumber")), bytes);
     return [200, { etag: `"${hash("md5", bytes)}"` }];
+  }
+
+  #listParts(id: string, query: URLSearchParams): Answer {
+    const upload = this.uploads.get(id);
+    if (upload === undefined) return refusal(404, "NoSuchUpload");
+    const after = Number(query.get("part-number-marker"));
+    const numbers = [...upload.parts.keys()].filter((number) => number > after).sort((a, b) => a - b);
+    const page = numbers.slice(0, partsOnPage).map((number) => {
+      const bytes = upload.parts.get(number) ?? Buffer.alloc(0);
+      const etag = `<ETag>&quot;${hash("md5", bytes)}&quot;</ETag>`;
+      return `<Part><PartNumber>${number}</PartNumber>${etag}<Size>${bytes.length}</Size></Part>`;
+    });
+    const more = `<IsTruncated>${numbers.length > partsOnPage}</IsTruncated>`;
+    return [200, {}, `<ListPartsResult>${more}${page.join("")}</ListPartsResult>`];
   }
 
   #complete(id: string, body: Buffer, request: IncomingMessage): Answer {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import type { SeededRandom } from "../../base/testing/seeded-random.ts";
 import type { Bucket } from "../../bucket/bucket.ts";
-import { blockBytes } from "../artifact.ts";
+import { blockBytes, chunkBytes } from "../artifact.ts";
 import type { ArtifactIndex } from "../artifact-index.ts";
 import type { Manifest } from "../manifest.ts";
 import { publishBuild } from "../publish-build.ts";
@@ -17,6 +17,7 @@ export interface PublishedBuild {
   /** What a reader must see. */
   readonly rootfs: Buffer;
   readonly memfile: Buffer | undefined;
+  readonly firstpages?: Buffer | undefined;
   readonly snapfile: Buffer | undefined;
   readonly metafile: Buffer;
   readonly agentDisk: Buffer;
@@ -26,6 +27,8 @@ export interface PublishedOptions {
   readonly chunks?: number;
   /** False: a build of the file system alone, without memfile and snapfile. */
   readonly memory?: boolean;
+  /** It has first pages: an image of two chunks. */
+  readonly firstpages?: boolean;
   /** Of the memfile; as many as of the disk unless said. */
   readonly memoryChunks?: number;
 }
@@ -36,7 +39,7 @@ const never = new AbortController().signal;
 export async function publishRandomBuild(
   bucket: Bucket,
   random: SeededRandom,
-  { chunks = 5, memory = true, memoryChunks = chunks }: PublishedOptions = {},
+  { chunks = 5, memory = true, memoryChunks = chunks, firstpages = false }: PublishedOptions = {},
 ): Promise<PublishedBuild> {
   const build = randomBuildId(random);
   const scratch = await mkdtemp(path.join(tmpdir(), "larder-published-"));
@@ -47,6 +50,7 @@ export async function publishRandomBuild(
     };
     const rootfs = randomImage(random, chunks);
     const memfile = memory ? randomImage(random, memoryChunks) : undefined;
+    const first = firstpages ? random.bytes(2 * chunkBytes) : undefined;
     const snapfile = memory ? random.bytes(5000) : undefined;
     const metafile = Buffer.from(JSON.stringify({ version: 1, seed: random.below(1000) }));
     const agentDisk = random.bytes(20_000);
@@ -58,6 +62,7 @@ export async function publishRandomBuild(
         artifacts: {
           rootfs: await write("rootfs", rootfs),
           ...(memfile === undefined ? {} : { memfile: await write("memfile", memfile) }),
+          ...(first === undefined ? {} : { firstpages: await write("firstpages", first) }),
           ...(snapfile === undefined ? {} : { snapfile: await write("snapfile", snapfile) }),
         },
         metafile,
@@ -66,7 +71,7 @@ export async function publishRandomBuild(
       },
       never,
     );
-    return { build, manifest, rootfs, memfile, snapfile, metafile, agentDisk };
+    return { build, manifest, rootfs, memfile, firstpages: first, snapfile, metafile, agentDisk };
   } finally {
     await rm(scratch, { recursive: true });
   }

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { systemClock as clock } from "../../base/clock.ts";
+import { type Clock, systemClock } from "../../base/clock.ts";
 import { silentLogger as logger } from "../../base/logger.ts";
 import { type Random, systemRandom } from "../../base/random.ts";
 import { MemoryMeter } from "../../base/testing/memory-meter.ts";
@@ -25,6 +26,8 @@ export interface FanNodeOptions {
   readonly own: PeerAddress;
   /** Its name is made of this; random unless said. */
   readonly random?: Random;
+  /** The system's unless said. */
+  readonly clock?: Clock;
 }
 
 /** What a daemon is made of as far as chunks go: cache, peers and bucket, put together as it puts them. */
@@ -40,7 +43,7 @@ export class FanNode implements AsyncDisposable {
   }
 
   static async open(options: FanNodeOptions): Promise<FanNode> {
-    const { bucket, directory, addresses, own, random = systemRandom } = options;
+    const { bucket, directory, addresses, own, random = systemRandom, clock = systemClock } = options;
     const indexes = new IndexBook();
     const meter = new MemoryMeter();
     const tools = { clock, random, meter, logger };
@@ -82,15 +85,19 @@ export class FanNode implements AsyncDisposable {
   }
 }
 
-/** Addresses at which nobody listens just now. */
+/**
+ * Addresses at which nobody listens, nor will soon: at a loopback address of their own, where no other test is given
+ * one of these ports between now and their use.
+ */
 export async function freeAddresses(count: number): Promise<PeerAddress[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  const host = `127.${randomInt(1, 255)}.${randomInt(256)}.${randomInt(1, 255)}`;
+  const servers = Array.from({ length: count }, () => createServer().listen(0, host));
   const addresses = [];
   for (const server of servers) {
     if (!server.listening) await once(server, "listening");
     const address = server.address();
     assert.ok(address !== null && typeof address === "object");
-    addresses.push({ host: "127.0.0.1", port: address.port });
+    addresses.push({ host, port: address.port });
   }
   for (const server of servers) {
     server.close();

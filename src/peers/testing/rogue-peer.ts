@@ -14,6 +14,12 @@ export interface RogueOptions {
   readonly leases?: boolean;
   /** Groups of the disk that it says it has. */
   readonly has?: readonly number[];
+  /** Groups of the memory that it says it has. */
+  readonly hasMemory?: readonly number[];
+  /** Digests of inputs that it says it has. */
+  readonly inputs?: readonly string[];
+  /** What it does when it is asked for one; else it has none. */
+  readonly onInput?: (response: ServerResponse) => void;
   /** What it does when it is asked about a build; else it answers as its other options say. */
   readonly onBuild?: (response: ServerResponse) => void;
   /** What it does when it is asked for chunks. */
@@ -23,7 +29,7 @@ export interface RogueOptions {
 /** A peer that knows the secret, and does what the test wants. */
 export class RoguePeer implements AsyncDisposable {
   /** Questions that reached it. */
-  readonly asked = { build: 0, chunks: 0 };
+  readonly asked = { build: 0, chunks: 0, input: 0 };
   readonly #server: https.Server;
 
   private constructor(options: RogueOptions) {
@@ -31,6 +37,8 @@ export class RoguePeer implements AsyncDisposable {
       const question = questionOf(request.url ?? "");
       this.asked[question.kind] += 1;
       if (question.kind === "chunks") options.onChunks(question.firstChunk, response);
+      else if (question.kind === "input")
+        (options.onInput ?? ((to) => to.end(encodeFrameHead("no"))))(response);
       else if (options.onBuild !== undefined) options.onBuild(response);
       else response.end(standing(options));
     });
@@ -55,9 +63,10 @@ export class RoguePeer implements AsyncDisposable {
   }
 }
 
-function standing({ node, leases = true, has = [] }: RogueOptions): Buffer {
-  const none = GroupSet.of([]);
-  return encodeStanding({ node, leases, has: { rootfs: GroupSet.of(has), memfile: none, firstpages: none } });
+function standing({ node, leases = true, has = [], hasMemory = [], inputs = [] }: RogueOptions): Buffer {
+  const memory = GroupSet.of(hasMemory);
+  const sets = { rootfs: GroupSet.of(has), memfile: memory, firstpages: memory };
+  return encodeStanding({ node, leases, has: sets, inputs });
 }
 
 /** Sends one chunk as a peer does. */

@@ -6,6 +6,10 @@ import { numberedChunk, testBuild } from "./numbered-image.ts";
 export class TestShelf implements Offering {
   readonly chunkCount: number;
   readonly kept = new Set<number>();
+  /** Inputs by their digests. */
+  readonly inputs = new Map<string, Buffer>();
+  /** The same as `flight`, of an input. */
+  inputFlight: (digest: string, signal: AbortSignal) => Promise<void> = (_digest, signal) => neverOf(signal);
   leased = false;
   /** Claims that were made and not given back. */
   claims = 0;
@@ -22,13 +26,20 @@ export class TestShelf implements Offering {
   }
 
   claim(build: string): OfferedBuild | undefined {
-    if (build !== testBuild || (!this.leased && this.kept.size === 0)) return undefined;
+    if (build !== testBuild || (!this.leased && this.kept.size === 0 && this.inputs.size === 0))
+      return undefined;
     this.claims += 1;
     const image = this.#image();
     return {
       leased: this.leased,
       kept: async (artifact) => (artifact === "rootfs" && this.kept.size > 0 ? image : undefined),
       opened: async () => image,
+      inputs: [...this.inputs.keys()],
+      keptInput: (digest) => inPieces(this.inputs.get(digest)),
+      fetchedInput: async (digest, signal) => {
+        await this.inputFlight(digest, signal);
+        return inPieces(this.inputs.get(digest)) ?? inPieces(Buffer.alloc(0));
+      },
       [Symbol.asyncDispose]: async () => void (this.claims -= 1),
     };
   }
@@ -55,4 +66,15 @@ function neverOf(signal: AbortSignal): Promise<never> {
     const onAbort = () => reject(new Failure("cancelled", "nobody waits any more"));
     signal.addEventListener("abort", onAbort, { once: true });
   });
+}
+
+/** Pieces of another length than those that travel. */
+function inPieces(bytes: Buffer): AsyncIterable<Uint8Array>;
+function inPieces(bytes: Buffer | undefined): AsyncIterable<Uint8Array> | undefined;
+function inPieces(bytes: Buffer | undefined): AsyncIterable<Uint8Array> | undefined {
+  if (bytes === undefined) return undefined;
+  const pieceBytes = 100_000;
+  return (async function* () {
+    for (let at = 0; at < bytes.length; at += pieceBytes) yield bytes.subarray(at, at + pieceBytes);
+  })();
 }
