@@ -32,8 +32,8 @@ export async function groupsOf(
 }
 
 /**
- * Removes those that a daemon which was killed has left, but for machines that live on. Their processes have been ended
- * by then: that they are gone from their groups is waited for.
+ * Removes those that a daemon which was killed has left, but for machines that live on. The processes in them have
+ * been ended by then: that they are gone is waited for.
  */
 export async function removeFormerGroups(
   daemon: string,

@@ -4,7 +4,7 @@ import type { Served } from "../machine/testing/served.ts";
 import { disagreements } from "./disagreements.ts";
 
 /** All that a daemon says of its sandboxes must be so, so soon after something went wrong. */
-export const agreeMsMax = 10_000;
+const agreeMsMax = 10_000;
 const pollMs = 50;
 
 /** Asserts that store, machines and disk agree within ten seconds. */

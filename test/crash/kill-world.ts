@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
 import { Sandbox } from "e2b";
 import { type ArmedDaemon, serveArmed } from "./armed-daemon.ts";
-import { agreeMsMax, assertAgreement } from "./assert-agreement.ts";
+import { assertAgreement } from "./assert-agreement.ts";
 import { GuineaPig, killAll } from "./guinea-pig.ts";
 import { assertNoLeaks } from "../machine/testing/served.ts";
 import { type Operation, operations, type Sdk } from "./operations.ts";
@@ -99,7 +99,6 @@ export class KillWorld implements AsyncDisposable {
     await after?.(this.#sdk);
     await assertAgreement(this.#daemon.served, began);
     await assertNoLeaks(this.#daemon.served);
-    assert.ok(performance.now() - began < agreeMsMax, "within ten seconds");
   }
 
   /** All steps, when there are no more. */

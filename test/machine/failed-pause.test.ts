@@ -2,7 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { FaultWorld } from "../crash/fault-world.ts";
 
-/** Those that a pause and a snapshot have in common (QEMU, pages, clusters, the disk, the store), by the names that `daemon-steps.ts` gives them. */
+/**
+ * What a pause and a snapshot have in common (QEMU, pages, clusters, disk, store), by the names of `daemon-steps.ts`.
+ */
 const steps = [
   ...["QMP stop", "QMP stop: done", "QMP xen-save-devices-state", "writeFile snapfile"],
   ...["step pages", "write memfile.data", "spawn", "write rootfs.data"],

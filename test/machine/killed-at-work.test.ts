@@ -4,7 +4,7 @@ import { KillWorld } from "../crash/kill-world.ts";
 import { operations } from "../crash/operations.ts";
 
 /** How many steps of each operation are tried; `npm run crash` tries all of them. */
-const sample = Number(process.env["LARDER_KILLS"] ?? 3);
+const sample = Number(process.env["LARDER_KILLS"] ?? 2);
 
 describe("a daemon that is killed at any step of its work", () => {
   const random = new SeededRandom(Date.now());
