@@ -45,7 +45,10 @@ export class FaultWorld implements AsyncDisposable {
     await this.#pig.change(this.#sdk);
     await this.#daemon.arm({ at, harm: "fail" });
     const working = this.#operation.work(this.#sdk, this.#pig.id);
-    const failure = await working.then(() => undefined, Failure.from);
+    const failure = await working.then(
+      () => undefined,
+      (error: unknown) => Failure.from(error),
+    );
     const { harmed } = await this.#daemon.soFar();
     await this.#daemon.arm({ at: 0, harm: "fail" });
     const { state } = await Sandbox.getInfo(this.#pig.id, this.#sdk);

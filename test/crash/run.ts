@@ -19,11 +19,11 @@ import { operations } from "./operations.ts";
 const words = process.argv.slice(2);
 const points = words.filter((word) => /^\d+$/.test(word)).map(Number);
 const daemons = Object.keys(operations);
+const parts = ["cache", ...daemons, "faults"];
 const named = words.filter((word) => !/^\d+$/.test(word));
 // Numbers alone are of the cache.
-const wanted = named.length > 0 ? named : points.length > 0 ? ["cache"] : ["cache", ...daemons, "faults"];
-for (const each of wanted)
-  assert.ok(["cache", "faults", ...daemons].includes(each), `'${each}' is none of cache, faults, ${daemons}`);
+const wanted = named.length > 0 ? named : points.length > 0 ? ["cache"] : parts;
+for (const each of wanted) assert.ok(parts.includes(each), `'${each}' is none of ${parts.join(", ")}`);
 
 let failed = 0;
 if (wanted.includes("cache")) failed += await killNodes(points);
