@@ -6,7 +6,7 @@ import { BuildRoom } from "./build-room.ts";
 import type { Room } from "./room.ts";
 
 describe("the room of a build", () => {
-  it("C9: is settled when what it keeps lies on the disk or not, although nobody waits for that any more", async () => {
+  it("C9: is settled when what it keeps lies on the disk or not, although nobody waits for that", async () => {
     const recording = Promise.withResolvers<boolean>();
     const room = new BuildRoom({} as Room, false, () => recording.promise);
     const leaving = new AbortController();

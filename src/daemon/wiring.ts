@@ -14,7 +14,7 @@ import { impatientObjects } from "../build/impatient.ts";
 import { ReadOrders } from "../build/read-orders.ts";
 import { IndexBook } from "../build/index-book.ts";
 import { TemplateCache } from "../cache/template-cache.ts";
-import { removeEmptyGroups } from "../machine/stray-groups.ts";
+import { removeFormerGroups } from "../machine/stray-groups.ts";
 import { NbdWorkers } from "../nbd/worker/nbd-workers.ts";
 import type { Networks } from "../network/networks.ts";
 import { endFormerNetworks } from "../network/remains.ts";
@@ -136,11 +136,13 @@ export async function endFormerSandboxes(
   const spare = (record: SandboxRecord) => running === "spare" && leftMachine(record) !== undefined;
   const records = store.sandboxes;
   const count = await endLeftovers({ records, launcher, ...placesOf(ground), logger, spare });
-  const spared = (await records.all()).filter(spare).flatMap((record) => notedNetwork(record) ?? []);
-  const served = (await records.all()).filter(spare).flatMap((record) => notedMemory(record) ?? []);
+  const living = (await records.all()).filter(spare);
+  const spared = living.flatMap((record) => notedNetwork(record) ?? []);
+  const served = living.flatMap((record) => notedMemory(record) ?? []);
   await endFormerServers(ground.premises.runDirectory, { spared: new Set(served), clock, logger });
   await endFormerNetworks(ground.premises.runDirectory, { spared: new Set(spared), clock, logger });
-  await removeEmptyGroups(daemonName(ground.configuration.data));
+  const machines = new Set(living.map(({ id }) => id));
+  await removeFormerGroups(daemonName(ground.configuration.data), { spared: machines, clock, logger });
   return count;
 }
 

@@ -1,11 +1,10 @@
 import { access, constants, mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { Clock } from "../base/clock.ts";
-import { deadline } from "../base/deadline.ts";
 import { Failure } from "../base/failure.ts";
 import { type Controller, controllers, type GroupLimits, limitFiles } from "./group-limits.ts";
 import { type GroupTree, groupTrees } from "./group-mounts.ts";
-import { groupPrefix, groupsOf } from "./stray-groups.ts";
+import { groupPrefix, groupsOf, removeGroup } from "./stray-groups.ts";
 
 /** A group in which those of machines are made, and what it bounds. */
 interface Parent {
@@ -22,10 +21,6 @@ export interface MachineGroup extends AsyncDisposable {
 
 /** Of version 2: the group of all daemons of this host, or of this user. */
 const sliceName = "larder.slice";
-/** How long the processes of a machine may take to be gone from its group, and how often that is looked at. */
-const emptyMsMax = 5_000;
-const pollMs = 2;
-
 /**
  * Bounds for machines, as far as this host lets the daemon set any. Version 2 of the kernel's control groups is used
  * where it may be written: by root, or below a group that was delegated to the user. Of version 1 the daemon's own
@@ -96,21 +91,6 @@ export class ControlGroups {
         if (owner === id) await removeGroup(directory, this.#clock);
     };
     return { processFiles: [], [Symbol.asyncDispose]: remove };
-  }
-}
-
-/** Silent when there is none. Throws `unavailable` when its processes do not go. */
-export async function removeGroup(directory: string, clock: Clock): Promise<void> {
-  using patience = deadline(clock, emptyMsMax, `waiting for the processes in ${directory}`);
-  for (;;) {
-    try {
-      return await rmdir(directory);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === "ENOENT") return;
-      if (code !== "EBUSY") throw Failure.from(error);
-    }
-    await clock.sleep(pollMs, patience.signal);
   }
 }
 

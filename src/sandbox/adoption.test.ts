@@ -32,6 +32,20 @@ describe("a sandbox whose daemon goes", () => {
     assert.equal(scene.launcher.there.has(id), false, "its deadline is the one it had");
   });
 
+  it("is taken over with the user that it was woken with, which is another one than before", async () => {
+    await using scene = await Scene.open();
+    scene.launcher.process = alive;
+    scene.launcher.automatic = true;
+    const { id } = await scene.create();
+    await scene.sandboxes.pause(id, true);
+    await scene.sandboxes.connect(id, { timeoutMs: 10_000 }, new AbortController().signal);
+    const [first, woken] = scene.launcher.launches.map(({ order }) => order.uid);
+    assert.notEqual(woken, first);
+    await scene.restart("leave");
+    assert.equal(scene.launcher.launches.at(-1)?.order.uid, woken);
+    await scene.sandboxes.kill(id);
+  });
+
   it("ends at once when its time ran out meanwhile", async () => {
     await using scene = await Scene.open();
     scene.launcher.process = alive;

@@ -145,6 +145,26 @@ describe("builds of sandboxes", () => {
       assert.deepEqual(await readdir(node.directory), []);
     }));
 
+  it("that nothing needs, and a machine that ends has still, go with the sweep that follows its end", () =>
+    run(async (node, parent) => {
+      const build = await node.make("i1", parent.build);
+      await node.until(() => node.isPublished(build));
+      {
+        await using _machine = await node.cache.acquire(build, "sandbox i1", never);
+        await node.store.sandboxes.delete("i1");
+        node.builds.sweep();
+        await node.builds.swept();
+        assert.equal(await node.isPublished(build), true);
+        assert.notEqual(await node.store.childBuilds.get(build), undefined);
+      }
+      node.builds.sweep();
+      await node.builds.swept();
+      assert.equal(await node.isPublished(build), false);
+      assert.equal(await node.store.childBuilds.get(build), undefined);
+      const kept = node.cache.inspect().builds.map((each) => each.build);
+      assert.equal(kept.includes(build), false, "the shelf has nothing of it");
+    }));
+
   it("C27: that could not be published are usable, and published after a restart", () =>
     run(async (node, parent) => {
       node.bucketIsAway = true;

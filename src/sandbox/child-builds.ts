@@ -25,6 +25,8 @@ export interface BuildShelf extends BuildSource {
   evict(build: string): Promise<boolean>;
   /** It is in the bucket now: nobody is told any more that it is missing (C7). */
   announcePublished(build: string): void;
+  /** Who leases it. */
+  holdersOf(build: string): readonly string[];
 }
 
 /** A build made of a sandbox. It stays until this is disposed of, and then as long as something starts from it. */
@@ -225,8 +227,9 @@ export class ChildBuilds implements SnapshotKeeper, AsyncDisposable {
   async #remove(build: string): Promise<void> {
     const { records, shelf, bucket, logger } = this.#options;
     await this.#publisher.drop(build);
+    // A machine that ends just now has it still; a sweep follows that.
+    if (shelf.holdersOf(build).length > 0) return;
     await deleteBuild(bucket, build, this.#over.signal);
-    // A lease that is still being given back keeps it there; the shelf makes room by itself.
     await shelf.evict(build);
     await records.delete(build);
     logger.info({ build }, "a build that nothing needs any more was removed");

@@ -28,3 +28,12 @@ it("Expiry calls nobody after it was disposed of", async () => {
   await clock.advance(100);
   assert.equal(clock.pending, 0);
 });
+
+it("Expiry keeps the end that it is told, until somebody changes it", () => {
+  const clock = new VirtualClock(1000);
+  using expiry = new Expiry(clock, 500, () => {}, 1501);
+  expiry.extend(400);
+  assert.equal(expiry.endAt, 1501, "it lasts longer than that already");
+  expiry.extend(600);
+  assert.equal(expiry.endAt, 1600);
+});

@@ -11,10 +11,12 @@ export class Expiry implements Disposable {
   #endAt = 0;
   #timer: Disposable | undefined;
 
-  constructor(clock: Clock, timeoutMs: number, onDue: () => void) {
+  /** `endAt` is given when it is known already, to the millisecond. */
+  constructor(clock: Clock, timeoutMs: number, onDue: () => void, endAt?: number) {
     this.#clock = clock;
     this.#onDue = onDue;
     this.set(timeoutMs);
+    this.#endAt = endAt ?? this.#endAt;
   }
 
   /** Milliseconds since the epoch. */

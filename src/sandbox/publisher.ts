@@ -94,7 +94,11 @@ export class Publisher implements AsyncDisposable {
   /** The build is not wanted any more. Resolves when nothing is put of it and nothing is held. */
   async drop(build: string): Promise<void> {
     const publication = this.#waiting.get(build);
-    if (publication === undefined) return;
+    if (publication === undefined) {
+      // It is published by now, and what was held for that is given up.
+      if (this.#current?.build === build) await this.#current.done;
+      return;
+    }
     this.#waiting.delete(build);
     if (this.#current?.build === build) {
       this.#current.cancel.abort(new Failure("cancelled", `build ${build} is not wanted any more`));

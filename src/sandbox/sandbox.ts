@@ -191,21 +191,21 @@ export class Sandbox {
   #run(guest: Guest, from: From, timeoutMs: number) {
     const { clock } = this.#options;
     const { paused, ...record } = this.#record;
-    const expiry = this.#letRun(guest, Math.max(timeoutMs, paused?.remainingMs ?? 0));
+    const before = from === "former run" ? record.endAt : undefined; // to the millisecond what it was
+    const { endAt } = this.#letRun(guest, Math.max(timeoutMs, paused?.remainingMs ?? 0), before);
     void guest.lost.then((lastWords) => {
       if (this.#state.kind === "running" && this.#state.guest === guest)
         this.#endUnasked("lost", { lastWords });
     });
     const { channelSecret } = guest;
     const startedAt = from === "nothing" ? clock.now() : record.startedAt;
-    const endAt = from === "former run" ? record.endAt : expiry.endAt; // to the millisecond what it was
     const changes = { state: "running", startedAt, endAt, channelSecret } as const;
     this.#record = { ...record, ...changes };
     return { ...changes, paused: null };
   }
 
-  #letRun(guest: Guest, timeoutMs: number): Expiry {
-    const expiry = new Expiry(this.#options.clock, timeoutMs, () => this.#onDue());
+  #letRun(guest: Guest, timeoutMs: number, endAt?: number): Expiry {
+    const expiry = new Expiry(this.#options.clock, timeoutMs, () => this.#onDue(), endAt);
     this.#state = { kind: "running", guest, expiry };
     return expiry;
   }

@@ -119,7 +119,9 @@ export class Tenancy {
     const { directory, socketDirectory, uid } = record();
     const onProcess: LaunchOrder["onProcess"] = (process) => {
       change({ process });
-      this.#processNoted = records.update(id, { process }).catch((error: unknown) => {
+      // One that was woken runs as another user than before: whoever takes it over must know whose its files are.
+      const whose = uid === undefined ? {} : { uid };
+      this.#processNoted = records.update(id, { process, ...whose }).catch((error: unknown) => {
         logger.warn({ sandbox: id, error }, "the process of a sandbox could not be noted");
       });
     };

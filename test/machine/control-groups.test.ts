@@ -6,11 +6,12 @@ import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { Sandbox } from "e2b";
 import { systemClock } from "../../src/base/clock.ts";
+import { silentLogger } from "../../src/base/logger.ts";
 import { findByArgument } from "../../src/base/processes.ts";
 import { ControlGroups } from "../../src/machine/control-groups.ts";
 import type { GroupLimits } from "../../src/machine/group-limits.ts";
 import { markerOf } from "../../src/machine/machine-spec.ts";
-import { groupsOf } from "../../src/machine/stray-groups.ts";
+import { groupsOf, removeFormerGroups } from "../../src/machine/stray-groups.ts";
 import { daemonName } from "../../src/daemon/run-directory.ts";
 import { type Served, serve } from "./testing/served.ts";
 
@@ -34,6 +35,24 @@ async function runIn(groups: ControlGroups, script: string) {
   ]);
   return { code, signal, stdout: stdout.join(""), stderr: stderr.join("") };
 }
+
+describe("groups that a former daemon has left", () => {
+  it("are removed as soon as their processes have gone, but for those of machines that live on", async () => {
+    const daemon = `former${process.pid}`;
+    const groups = await ControlGroups.find({ daemon, clock: systemClock });
+    const left = await groups.make("left", small);
+    await using lives = await groups.make("lives", small);
+    const script = 'for f in "$@"; do echo $$ > "$f"; done; echo; exec sleep 1000';
+    const child = spawn("sh", ["-c", script, "sh", ...left.processFiles], { stdio: "pipe" });
+    await once(child.stdout, "data");
+    const tools = { spared: new Set(["lives"]), clock: systemClock, logger: silentLogger };
+    const removing = removeFormerGroups(daemon, tools);
+    child.kill("SIGKILL");
+    await removing;
+    const ids = (await groupsOf(daemon)).map(({ id }) => id);
+    assert.deepEqual([...new Set(ids)], lives.processFiles.length > 0 ? ["lives"] : []);
+  });
+});
 
 describe("the bounds of a machine", () => {
   let served: Served;

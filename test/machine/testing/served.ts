@@ -27,6 +27,8 @@ export interface Served extends AsyncDisposable {
   report(): Promise<Report>;
   /** Runs `larder ARGUMENTS` against this daemon. */
   larder(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }>;
+  /** Resolves when it has ended, however. */
+  readonly ended: Promise<void>;
   /** Sends a signal and waits for the end. */
   end(signal: NodeJS.Signals): Promise<number | null>;
 }
@@ -56,15 +58,13 @@ export async function serveAt(
   let printed = "";
   for (const stream of [child.stdout, child.stderr])
     stream.on("data", (piece: Buffer) => (printed += String(piece)));
+  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const url = `http://${host}:${port}`;
   await ready(url, child, () => printed);
   const apiKey = env["LARDER_API_KEY"] ?? (await readFile(path.join(data, "api-key"), "utf8")).trim();
   const end = async (signal: NodeJS.Signals) => {
-    if (child.exitCode === null && child.signalCode === null) {
-      const exited = new Promise((resolve) => child.once("exit", resolve));
-      child.kill(signal);
-      await exited;
-    }
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    await ended;
     return child.exitCode;
   };
   return {
@@ -80,7 +80,7 @@ export async function serveAt(
       return (await answer.json()) as Report;
     },
     larder: (...args) => run([...before, launcher, ...args], { ...all, LARDER_API_KEY: apiKey }, program),
-    end,
+    ...{ ended, end },
     [Symbol.asyncDispose]: async () => void (await end("SIGINT")),
   };
 }
