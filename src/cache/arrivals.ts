@@ -83,17 +83,7 @@ export class Arrivals {
     const isRecorded = found.kept && (await this.#record(build, found.digest));
     const other = entries.get(build);
     if (other !== undefined) return other; // this flight was given up, and hung for so long
-    const entry = this.#settleIn(found, isRecorded, leftovers.has(build));
-    // Who asked for it has given up: no lease will tell the journal, and each restart would count as its use (C17).
-    if (isRecorded && signal.aborted) void this.#noteUse(build, entry.usedAt);
-    return entry;
-  }
-
-  async #noteUse(build: string, at: number): Promise<void> {
-    const { shelf, tools } = this.#options;
-    await shelf.journal
-      .append({ type: "used", build, at })
-      .catch((error: unknown) => tools.diskTrouble(Failure.from(error)));
+    return this.#settleIn(found, isRecorded, leftovers.has(build));
   }
 
   #settleIn(found: Omit<FoundManifest, "kept">, isRecorded: boolean, suspect: boolean): Entry {
@@ -142,11 +132,17 @@ export class Arrivals {
 
   /** False when the journal could not be told. */
   async #record(build: string, manifestDigest: string): Promise<boolean> {
+    const { shelf, tools } = this.#options;
+    const { journal } = shelf;
     try {
-      await this.#options.shelf.journal.append({ type: "build", build, manifestDigest });
+      await Promise.all([
+        journal.append({ type: "build", build, manifestDigest }),
+        // When whoever asked for it has given up, no lease will tell: each restart would count as its use (C17).
+        journal.append({ type: "used", build, at: tools.clock.now() }),
+      ]);
       return true;
     } catch (error) {
-      this.#options.tools.diskTrouble(Failure.from(error));
+      tools.diskTrouble(Failure.from(error));
       return false;
     }
   }
