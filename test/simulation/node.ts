@@ -46,6 +46,8 @@ export class Node implements Host, Watched {
   readonly bucket: SimulatedBucket;
   readonly #options: NodeOptions;
   readonly #random: SeededRandom;
+  /** What lay on the shelf at the start: power that was lost may have brought back what had been removed. */
+  foundBytes = 0;
   #cache: TemplateCache | undefined;
   #publisher: Publisher | undefined;
   #peers: Peers | undefined;
@@ -128,6 +130,7 @@ export class Node implements Host, Watched {
     const objects = impatientObjects(sources.objects(this.requests), { clock, stallMsMax });
     const shelf = { directory, disk, bytesMax: shelfBytes };
     this.#cache = await TemplateCache.open({ ...shelf, chunks, objects, indexes, ...tools });
+    this.foundBytes = this.#cache.bytes.kept;
     const view = watchedView(new SharedView(this.#cache), this.requests);
     await this.#peers?.serve(lies ? lyingView(view) : view, { host: "node", port });
     this.#publisher = await recall();
