@@ -86,6 +86,11 @@ export function isBuildId(text: string): boolean {
   return buildId.safeParse(text).success;
 }
 
+/** True for the digest of an object: SHA-256, in hexadecimal digits of lower case. */
+export function isDigest(text: string): boolean {
+  return digest.safeParse(text).success;
+}
+
 /**
  * Reads a manifest and checks every byte by its seal, every field, and that it is `build`'s.
  * Throws `corrupt` with a sentence, `invalid` when a newer version of the format is needed to read it.

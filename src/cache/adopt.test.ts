@@ -38,6 +38,29 @@ async function adoptChild(cache: TemplateCache, parent: PublishedBuild): Promise
   return adopted;
 }
 
+interface Scene {
+  readonly world: CacheWorld;
+  readonly parent: PublishedBuild;
+  readonly cache: TemplateCache;
+  /** On the parent. */
+  readonly lease: Lease;
+  readonly made: MadeBuild;
+  /** Bytes on the shelf by now. */
+  readonly kept: number;
+}
+
+/** A child of a published build was made, and nobody has adopted it yet. */
+function withMade(test: (scene: Scene) => Promise<void>): Promise<void> {
+  return CacheWorld.run(async (world) => {
+    const parent = await world.publish();
+    await using cache = await world.open();
+    await using lease = await cache.acquire(parent.build, "test", never);
+    const made = await childOf(lease, { rootfs: disk, memfile: memory });
+    await test({ world, parent, cache, lease, made, kept: cache.inspect().bytes.kept });
+    await rm(made.directory, { recursive: true, force: true });
+  });
+}
+
 describe("an adopted build", () => {
   it("is read from the shelf alone, with its parents' bytes around its own", () =>
     CacheWorld.run(async (world) => {
@@ -114,13 +137,8 @@ describe("an adopted build", () => {
     }));
 
   it("C18, C27: that a disk refuses, at whichever step, is a failure that leaves nothing behind", () =>
-    CacheWorld.run(async (world) => {
-      const parent = await world.publish();
-      await using cache = await world.open();
-      await using lease = await cache.acquire(parent.build, "test", never);
-      const made = await childOf(lease, { rootfs: disk, memfile: memory });
+    withMade(async ({ world, parent, cache, made, kept }) => {
       const { build } = made.manifest;
-      const { kept } = cache.inspect().bytes;
       for (let refused = 0; ; refused++) {
         let steps = 0;
         world.disk.plan = () => (steps++ === refused ? "EIO" : undefined);
@@ -139,15 +157,10 @@ describe("an adopted build", () => {
         assert.deepEqual(cache.inspect().bytes, { ...cache.inspect().bytes, kept, reserved: 0 });
         assert.deepEqual(await readdir(path.join(world.directory, "builds")), [parent.build]);
       }
-      await rm(made.directory, { recursive: true });
     }));
 
   it("C20: is leased by its publisher: until that ends it is not evicted, then it goes and comes back", () =>
-    CacheWorld.run(async (world) => {
-      const parent = await world.publish();
-      await using cache = await world.open();
-      await using lease = await cache.acquire(parent.build, "test", never);
-      const made = await childOf(lease, { rootfs: disk, memfile: memory });
+    withMade(async ({ world, parent, cache, made }) => {
       const adopted = await cache.adopt(made, "publisher", never);
       const { build } = adopted;
       assert.ok(cache.inspect().leases.some((each) => each.build === build && each.holder === "publisher"));
@@ -165,12 +178,7 @@ describe("an adopted build", () => {
     }));
 
   it("C18: is refused, naming the bytes, when there is no room for it, and nothing of it stays", () =>
-    CacheWorld.run(async (world) => {
-      const parent = await world.publish();
-      await using cache = await world.open();
-      await using lease = await cache.acquire(parent.build, "test", never);
-      const made = await childOf(lease, { rootfs: disk, memfile: memory });
-      const { kept } = cache.inspect().bytes;
+    withMade(async ({ world, parent, cache, lease, made, kept }) => {
       await lease[Symbol.asyncDispose]();
       await cache.close();
       await using small = await world.open({ bytesMax: kept + 100 });
@@ -183,16 +191,10 @@ describe("an adopted build", () => {
         (error) => Failure.is(error, "exhausted") && /needs \d+ bytes/.test(error.message),
       );
       assert.deepEqual(await readdir(path.join(world.directory, "builds")), [parent.build]);
-      await rm(made.directory, { recursive: true });
     }));
 
   it("C18: reserves all that it takes, its manifest included", () =>
-    CacheWorld.run(async (world) => {
-      const parent = await world.publish();
-      await using cache = await world.open();
-      await using lease = await cache.acquire(parent.build, "test", never);
-      const made = await childOf(lease, { rootfs: disk, memfile: memory });
-      const { kept } = cache.inspect().bytes;
+    withMade(async ({ world, cache, made, kept }) => {
       let reserved = 0;
       world.disk.plan = ({ operation }) => {
         if (operation === "link") reserved = Math.max(reserved, cache.inspect().bytes.reserved);
@@ -200,17 +202,11 @@ describe("an adopted build", () => {
       };
       await using _adopted = await cache.adopt(made, "publisher", never);
       assert.equal(cache.inspect().bytes.kept - kept, reserved);
-      await rm(made.directory, { recursive: true });
     }));
 
   it("C18: that failed on a disk which removes nothing counts, and goes when somebody asks for it", () =>
-    CacheWorld.run(async (world) => {
-      const parent = await world.publish();
-      await using cache = await world.open();
-      await using lease = await cache.acquire(parent.build, "test", never);
-      const made = await childOf(lease, { rootfs: disk, memfile: memory });
+    withMade(async ({ world, parent, cache, made, kept }) => {
       const { build } = made.manifest;
-      const { kept } = cache.inspect().bytes;
       world.disk.plan = ({ operation, file }) =>
         (operation === "write" && file.includes("journal")) ||
         (operation === "remove" && file.endsWith(build))
@@ -232,6 +228,5 @@ describe("an adopted build", () => {
         bytes.kept,
         builds.reduce((sum, each) => sum + each.bytes, 0),
       );
-      await rm(made.directory, { recursive: true });
     }));
 });

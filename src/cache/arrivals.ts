@@ -89,17 +89,7 @@ export class Arrivals {
   #settleIn(found: Omit<FoundManifest, "kept">, isRecorded: boolean, suspect: boolean): Entry {
     const { manifest } = found;
     const { build } = manifest;
-    const {
-      entries,
-      shelf,
-      files,
-      tools,
-      chunks: source,
-      indexes,
-      manifests,
-      room,
-      leftovers,
-    } = this.#options;
+    const { entries, shelf, tools, chunks: source, manifests, room } = this.#options;
     const { disk, journal } = shelf;
     const directory = buildDirectory(shelf.directory, build);
     const record = async () =>
@@ -108,19 +98,8 @@ export class Arrivals {
     const ownRoom = new BuildRoom(room, isRecorded, record);
     const nothing = freshBuild(found.digest);
     const residence = new Residence({
-      ...{
-        disk,
-        directory,
-        manifest,
-        suspect,
-        journal,
-        files,
-        source,
-        indexes,
-        tools,
-        leftovers,
-        room: ownRoom,
-      },
+      ...this.#options,
+      ...{ disk, directory, manifest, suspect, journal, source, room: ownRoom },
       kept: () => journal.ledger.builds.get(build) ?? nothing,
     });
     const { pinned, usedAt } = journal.ledger.builds.get(build) ?? nothing;

@@ -1,4 +1,4 @@
-import { type Artifact, imageArtifacts } from "../build/artifact.ts";
+import { type Artifact, fileArtifacts, imageArtifacts } from "../build/artifact.ts";
 import type { Entry } from "./entry.ts";
 import type { Residence } from "./residence.ts";
 
@@ -68,7 +68,7 @@ export function leaseReportsOf(build: string, { leases }: Entry): LeaseReport[] 
 }
 
 function artifactStates(residence: Residence): Record<Artifact, string> {
-  const states = [...imageArtifacts, "snapfile", "metafile"] as const;
+  const states = [...imageArtifacts, ...fileArtifacts];
   return Object.fromEntries(states.map((artifact) => [artifact, residence.stateOf(artifact)])) as Record<
     Artifact,
     string

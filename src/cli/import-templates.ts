@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { Failure } from "../base/failure.ts";
 import { readConfiguration } from "../daemon/configuration.ts";
 import { findDaemon } from "../daemon/presence.ts";
@@ -6,7 +7,7 @@ import { hostFacts } from "./host-facts.ts";
 import { table } from "./table.ts";
 import { UsageError } from "./usage-error.ts";
 
-const isUuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const nodes = z.array(z.uuid()).default([]);
 
 /** Makes a lost store again from the bucket, in this process: no daemon may run meanwhile. */
 export async function importTemplates({ values }: Arguments, terminal: Terminal): Promise<number> {
@@ -15,8 +16,8 @@ export async function importTemplates({ values }: Arguments, terminal: Terminal)
   const daemon = await findDaemon(configuration.data);
   if (daemon !== undefined)
     throw new Failure("conflict", `a daemon runs on ${configuration.data}; 'larder stop' stops it`);
-  const lostNodes = values["lost-node"] ?? [];
-  if (!Array.isArray(lostNodes) || !lostNodes.every((node) => typeof node === "string" && isUuid.test(node)))
+  const { data: lostNodes } = nodes.safeParse(values["lost-node"]);
+  if (lostNodes === undefined)
     throw new UsageError("--lost-node wants the id of a node, as 'larder template gc --json' lists them");
   const { Daemon } = await import("../daemon/daemon.ts");
   const imported = await Daemon.importTemplates({ configuration, env }, lostNodes, signal);

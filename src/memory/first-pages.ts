@@ -16,17 +16,6 @@ export const pageBytes = 4096;
 /** More pages are not first ones: 64 MiB. */
 export const firstPagesMax = 16_384;
 
-/** Of pages, each named by its number, those that follow each other: first and count, in order. */
-export function runsOf(pages: Iterable<number>): { readonly page: number; readonly pages: number }[] {
-  const runs: { page: number; pages: number }[] = [];
-  for (const page of [...new Set(pages)].sort((a, b) => a - b)) {
-    const last = runs.at(-1);
-    if (last !== undefined && last.page + last.pages === page) last.pages += 1;
-    else runs.push({ page, pages: 1 });
-  }
-  return runs;
-}
-
 /** First pages as the image `firstpages` of a build holds them; layout: docs/formats.md. Whole pages, in order. */
 export function encodeFirstPages(runs: readonly PageRun[]): Buffer {
   const head = Buffer.alloc(headPages(runs.length) * pageBytes);

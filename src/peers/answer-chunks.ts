@@ -1,25 +1,13 @@
 import type { ServerResponse } from "node:http";
-import type { Clock } from "../base/clock.ts";
 import { deadline } from "../base/deadline.ts";
-import type { Meter } from "../base/meter.ts";
 import type { ChunkRequest } from "../build/chunk-source.ts";
 import { encodeFrameHead } from "./frames.ts";
-import type { OfferedBuild, OfferedImage } from "./offering.ts";
-import type { OriginReads } from "./origin-reads.ts";
-import type { PeerLimits } from "./peer-limits.ts";
+import type { OfferedImage } from "./offering.ts";
 import { groupOf, rankOf } from "./rendezvous.ts";
-import { sendFrame, whileTelling } from "./send-frames.ts";
+import { type Answering, sendFrame, whileTelling } from "./send-frames.ts";
 
-export interface ChunksAnswerOptions {
+export interface ChunksAnswerOptions extends Answering {
   readonly request: ChunkRequest;
-  readonly offered: OfferedBuild;
-  /** The name of who asks, and of this node. */
-  readonly asker: string;
-  readonly node: string;
-  readonly origins: OriginReads;
-  readonly limits: PeerLimits;
-  readonly clock: Clock;
-  readonly meter: Meter;
 }
 
 /**

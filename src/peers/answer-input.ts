@@ -1,25 +1,12 @@
 import type { ServerResponse } from "node:http";
-import type { Clock } from "../base/clock.ts";
 import { deadline } from "../base/deadline.ts";
-import type { Meter } from "../base/meter.ts";
 import { chunkBytes } from "../build/artifact.ts";
 import { encodeFrameHead } from "./frames.ts";
-import type { OfferedBuild } from "./offering.ts";
-import type { OriginReads } from "./origin-reads.ts";
-import type { PeerLimits } from "./peer-limits.ts";
 import { rankForInput } from "./rendezvous.ts";
-import { sendFrame, whileTelling } from "./send-frames.ts";
+import { type Answering, sendFrame, whileTelling } from "./send-frames.ts";
 
-export interface InputAnswerOptions {
+export interface InputAnswerOptions extends Answering {
   readonly digest: string;
-  readonly offered: OfferedBuild;
-  /** The name of who asks, and of this node. */
-  readonly asker: string;
-  readonly node: string;
-  readonly origins: OriginReads;
-  readonly limits: PeerLimits;
-  readonly clock: Clock;
-  readonly meter: Meter;
 }
 
 /** Streams an input in pieces as long as chunks, by the rules of `answerChunks`. */

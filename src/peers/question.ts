@@ -2,7 +2,7 @@ import { z } from "zod";
 import { Failure } from "../base/failure.ts";
 import { type ImageArtifact, imageArtifacts } from "../build/artifact.ts";
 import type { ChunkRequest } from "../build/chunk-source.ts";
-import { isBuildId } from "../build/manifest.ts";
+import { isBuildId, isDigest } from "../build/manifest.ts";
 import { GroupSet, groupSetTextMax } from "./group-set.ts";
 import { groupChunks, groupOf } from "./rendezvous.ts";
 
@@ -25,9 +25,8 @@ export function questionOf(path: string): Question {
   const [, version, builds, build = "", artifact, chunks, range] = path.split("/");
   const ours = version === "v1" && builds === "builds" && isBuildId(build);
   if (ours && artifact === undefined) return { kind: "build", build };
-  if (ours && artifact === "inputs" && isDigest(chunks ?? "")) {
-    if (range === undefined) return { kind: "input", build, digest: chunks ?? "" };
-  }
+  if (ours && artifact === "inputs" && isDigest(chunks ?? "") && range === undefined)
+    return { kind: "input", build, digest: chunks ?? "" };
   const [, first, count] = /^(\d{1,8})\+(\d{1,2})$/.exec(range ?? "") ?? [];
   const image = imageArtifacts.find((each) => each === artifact);
   if (ours && chunks === "chunks" && image !== undefined) {
@@ -35,10 +34,6 @@ export function questionOf(path: string): Question {
     if (isOneGroup(request)) return { kind: "chunks", ...request };
   }
   throw new Failure("invalid", "that is no question of a peer");
-}
-
-function isDigest(text: string): boolean {
-  return /^[0-9a-f]{64}$/.test(text);
 }
 
 function isOneGroup({ firstChunk, count }: ChunkRequest): boolean {

@@ -61,6 +61,8 @@ export async function firstBoot(options: FirstBootOptions, signal: AbortSignal):
     secret: options.random.bytes(secretBytes),
     nextSecret: options.random.bytes(secretBytes),
   };
+  const reconnect = (again: Machine, signal: AbortSignal) =>
+    reconnected(again, secrets.nextSecret, options, signal);
   const { spec, rootfs, kernelArguments } = await prepare(options, secrets.secret, signal);
   await using machine = await Machine.start(spec, { ...options.host, clock }, signal);
   {
@@ -71,8 +73,8 @@ export async function firstBoot(options: FirstBootOptions, signal: AbortSignal):
     });
     await step("settling", clock, onProgress, async (tell) => {
       using patience = deadline(clock, settleMsMax, "settling", signal);
-      const reconnect = (signal: AbortSignal) => reconnected(machine, secrets.nextSecret, options, signal);
-      await alive(machine, settle({ ...options, channel, reconnect, tell }, patience.signal));
+      const again = (signal: AbortSignal) => reconnect(machine, signal);
+      await alive(machine, settle({ ...options, channel, reconnect: again, tell }, patience.signal));
     });
   }
   const snapfile = path.join(spec.directory, "snapfile");
@@ -83,7 +85,7 @@ export async function firstBoot(options: FirstBootOptions, signal: AbortSignal):
     await machine.quit(patience.signal);
   });
   const firstpages = await step("first pages", clock, onProgress, (tell) =>
-    rehearse(options, { spec, rootfs, snapfile, secret: secrets.nextSecret, tell }, signal),
+    rehearse(options, { spec, rootfs, snapfile, reconnect, tell }, signal),
   );
   const { defaultUser: user, defaultWorkdir: workdir } = baseRecipe;
   const channelSecret = secrets.nextSecret.toString("hex");

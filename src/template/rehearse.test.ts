@@ -9,12 +9,14 @@ import { rehearse } from "./rehearse.ts";
 /** Of a machine whose files are not there. */
 const nowhere = "/nonexistent/larder";
 
+const never = () => assert.fail("there is no machine");
+
 describe("a rehearsal", () => {
   it("that cannot be had says so, and is no reason to give up a template", async () => {
     const told: string[] = [];
     const tools = { directory: nowhere, socketDirectory: nowhere, clock: systemClock, random: systemRandom };
     const spec = { memfile: { path: `${nowhere}/memfile`, mode: "build" } } as MachineSpec;
-    const saved = { spec, rootfs: nowhere, snapfile: nowhere, secret: Buffer.alloc(32) };
+    const saved = { spec, rootfs: nowhere, snapfile: nowhere, reconnect: never };
     const image = await rehearse(
       { ...tools, host: {} as never, logger: silentLogger },
       { ...saved, tell: (detail) => told.push(detail) },
@@ -28,7 +30,7 @@ describe("a rehearsal", () => {
     const reason = new Error("the daemon ends");
     const tools = { directory: nowhere, socketDirectory: nowhere, clock: systemClock, random: systemRandom };
     const spec = { memfile: { path: `${nowhere}/memfile`, mode: "build" } } as MachineSpec;
-    const saved = { spec, rootfs: nowhere, snapfile: nowhere, secret: Buffer.alloc(32), tell: () => {} };
+    const saved = { spec, rootfs: nowhere, snapfile: nowhere, reconnect: never, tell: () => {} };
     await assert.rejects(
       rehearse({ ...tools, host: {} as never, logger: silentLogger }, saved, AbortSignal.abort(reason)),
       reason,

@@ -1,12 +1,13 @@
 import { mkdir, open, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { AgentChannel } from "../agent/channel.ts";
+import type { AgentChannel } from "../agent/channel.ts";
 import { deadline } from "../base/deadline.ts";
 import { Failure } from "../base/failure.ts";
+import { addRange, type MemoryRange } from "../machine/dirty-pages.ts";
 import { Machine } from "../machine/machine.ts";
 import { type MachineSpec, netdevName } from "../machine/machine-spec.ts";
 import { ChunkTable } from "../memory/chunk-table.ts";
-import { encodeFirstPages, firstPagesMax, pageBytes, runsOf } from "../memory/first-pages.ts";
+import { encodeFirstPages, firstPagesMax, pageBytes } from "../memory/first-pages.ts";
 import { MemoryServer } from "../memory/memory-server.ts";
 import type { FirstBootOptions } from "./first-boot.ts";
 import type { Tell } from "./progress.ts";
@@ -20,8 +21,8 @@ interface Saved {
   readonly spec: MachineSpec;
   readonly rootfs: string;
   readonly snapfile: string;
-  /** What its agent accepts. */
-  readonly secret: Buffer;
+  /** Finds its agent again. */
+  readonly reconnect: (machine: Machine, signal: AbortSignal) => Promise<AgentChannel>;
   readonly tell: Tell;
 }
 
@@ -77,9 +78,7 @@ async function pagesRead(tools: Tools, saved: Saved, signal: AbortSignal): Promi
     await using machine = await Machine.start(spec, { ...host, clock }, signal);
     await machine.restore(signal);
     await machine.execute("set_link", { name: netdevName, up: true }, signal);
-    const { secret } = saved;
-    const options = { path: machine.channelPath, secret, nextSecret: secret, clock, random, logger };
-    await using channel = await AgentChannel.connect(options, signal);
+    await using channel = await saved.reconnect(machine, signal);
     await firstCalls(channel, { clock, random }, signal);
   } finally {
     await server.end();
@@ -111,9 +110,11 @@ async function specOf(
 
 async function pack(memfile: string, pages: readonly number[]): Promise<Buffer> {
   await using file = await open(memfile, "r");
-  const runs = runsOf(pages).map(async ({ page, pages: count }) => {
-    const offset = page * pageBytes;
-    const { buffer } = await file.read(Buffer.alloc(count * pageBytes), 0, count * pageBytes, offset);
+  const ranges: MemoryRange[] = [];
+  for (const page of pages.toSorted((a, b) => a - b))
+    addRange(ranges, { offset: page * pageBytes, length: pageBytes });
+  const runs = ranges.map(async ({ offset, length }) => {
+    const { buffer } = await file.read(Buffer.alloc(length), 0, length, offset);
     return { offset, bytes: buffer };
   });
   return encodeFirstPages(await Promise.all(runs));

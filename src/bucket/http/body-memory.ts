@@ -28,11 +28,13 @@ export class BodyMemory {
     return this.#bytes;
   }
 
-  /** Where the next bytes shall go, `bytesMax` at most. */
+  /** Where the next bytes shall go, of `bytesMax` that are to come at most. */
   room(bytesMax: number): Buffer {
     let slab = this.#slabs.at(-1);
     if (slab === undefined || slab.filled === slab.memory.length) {
-      slab = { memory: this.#pool.take(), filled: 0, taken: 0 };
+      // What is small has memory of its size: a slab that is never full would not come back.
+      const isLarge = bytesMax >= this.#pool.slabBytes;
+      slab = { memory: isLarge ? this.#pool.take() : Buffer.allocUnsafe(bytesMax), filled: 0, taken: 0 };
       this.#slabs.push(slab);
     }
     return slab.memory.subarray(slab.filled, slab.filled + bytesMax);
@@ -68,12 +70,12 @@ export class BodyMemory {
     return piece;
   }
 
-  /** A slab that is full and read can be filled again by whoever needs one. */
+  /** A slab that is full and read can be filled again by whoever needs one; smaller memory is let go of. */
   #giveBack(): void {
     const slab = this.#lent;
     this.#lent = undefined;
     if (slab === undefined || slab.taken < slab.memory.length) return;
     this.#slabs.shift();
-    this.#pool.give(slab.memory);
+    if (slab.memory.length === this.#pool.slabBytes) this.#pool.give(slab.memory);
   }
 }

@@ -25,13 +25,12 @@ export async function giveFirstPages(
 
 async function runsIn(place: FirstPagesPlace, memoryBytes: number): Promise<PageRun[]> {
   try {
-    const chunks: Uint8Array[] = [];
-    for (let chunk = 0; chunk < place.table.chunkCount; chunk++) {
+    const reads = Array.from({ length: place.table.chunkCount }, async (_, chunk) => {
       const bytes = await readVerified(place, chunk);
       if (bytes === undefined) throw new Error(`chunk ${chunk} is not there`);
-      chunks.push(bytes);
-    }
-    return decodeFirstPages(Buffer.concat(chunks), memoryBytes);
+      return bytes;
+    });
+    return decodeFirstPages(Buffer.concat(await Promise.all(reads)), memoryBytes);
   } catch (error) {
     console.error(`the first pages in ${place.path} are of no use: ${String(error)}`);
     return [];
