@@ -26,7 +26,7 @@ export async function restoreBare(
     directory: spec.directory,
     sockets: spec.socketDirectory,
     memfile: spec.memfile.path,
-    agentDisk: spec.agentDisk,
+    agentDisk: typeof spec.agentDisk === "string" ? spec.agentDisk : "",
     rootDisk: rootDisk.kind === "raw" ? rootDisk.path : rootDisk.nbdSocket,
     kernel: "",
     initrd: "",

@@ -5,6 +5,7 @@ import { together } from "../base/together.ts";
 import { fileArtifacts, type ImageArtifact, imageArtifacts } from "./artifact.ts";
 import {
   type BuildInput,
+  type DeviceRange,
   encodeManifest,
   type FileEntry,
   type MachineShape,
@@ -17,6 +18,8 @@ import { type ChildImage, indexPath, packLayer, packPath } from "./pack-layer.ts
 export interface BuildParts {
   /** Paths of what each image stores itself. */
   readonly images: Readonly<Partial<Record<ImageArtifact, string | ChildImage>>>;
+  /** On the device `rootfs`. */
+  readonly agentDisk?: DeviceRange;
   /** A path. */
   readonly snapfile?: string;
   readonly metafile: Buffer;
@@ -51,7 +54,7 @@ export function dataPath(directory: string, artifact: ImageArtifact): string {
  * this resolves. Nothing is published.
  */
 export async function makeBuild(options: MakeBuildOptions, signal: AbortSignal): Promise<MadeBuild> {
-  const { build, createdAt, directory, images, snapfile, metafile, shape, inputs } = options;
+  const { build, createdAt, directory, images, agentDisk, snapfile, metafile, shape, inputs } = options;
   const there = imageArtifacts.filter((artifact) => images[artifact] !== undefined);
   const [layers] = await together(
     [
@@ -67,6 +70,7 @@ export async function makeBuild(options: MakeBuildOptions, signal: AbortSignal):
     ...{ formatVersion: manifestVersion, build, createdAt },
     ancestors: layers.flatMap(({ ancestors }) => ancestors),
     ...Object.fromEntries(layers.map(({ entry, index }) => [index.artifact, entry])),
+    ...(agentDisk === undefined ? {} : { agentDisk }),
     ...(state === undefined ? {} : { snapfile: entryOf(state) }),
     metafile: entryOf(metafile),
     ...(shape === undefined ? {} : { shape }),

@@ -31,6 +31,9 @@ const imageEntry = z
   })
   .refine((image) => image.packBytes <= image.storageBytes, "has a pack larger than what it holds");
 
+/** Where something lies on a device. */
+const range = z.strictObject({ offset: blocks, bytes: blocks });
+
 /** What a host must match to run the memory of a build. */
 export const machineShape = z.strictObject({
   vmm: z.string().max(100),
@@ -49,30 +52,39 @@ const inputName = z.enum(["agent-disk", "kernel", "initrd"]);
 const ancestor = z.strictObject({ build: buildId, artifact: z.enum(imageArtifacts), index: indexEntry });
 const input = z.strictObject({ name: inputName, digest, bytes: size });
 
-const manifest = z.strictObject({
-  formatVersion: z.literal([1, manifestVersion]),
-  build: buildId,
-  createdAt: z.iso.datetime(),
-  /** Every other build that an index of this one refers to. */
-  ancestors: z
-    .array(ancestor)
-    .max(buildsMax * imageArtifacts.length)
-    .refine((all) => areUnlike(all.map((one) => `${one.build} ${one.artifact}`)), "names one twice"),
-  rootfs: imageEntry.optional(),
-  memfile: imageEntry.optional(),
-  /** Since version 2: what machines read first of the memory. */
-  firstpages: imageEntry.optional(),
-  snapfile: fileEntry.optional(),
-  metafile: fileEntry,
-  shape: machineShape.optional(),
-  inputs: z
-    .array(input)
-    .max(10)
-    .refine((all) => areUnlike(all.map((one) => one.name)), "names one twice"),
-});
+const manifest = z
+  .strictObject({
+    formatVersion: z.literal([1, manifestVersion]),
+    build: buildId,
+    createdAt: z.iso.datetime(),
+    /** Every other build that an index of this one refers to. */
+    ancestors: z
+      .array(ancestor)
+      .max(buildsMax * imageArtifacts.length)
+      .refine((all) => areUnlike(all.map((one) => `${one.build} ${one.artifact}`)), "names one twice"),
+    rootfs: imageEntry.optional(),
+    /** Since version 2: the disk of the agent lies on the device `rootfs` too, behind the root disk. */
+    agentDisk: range.optional(),
+    memfile: imageEntry.optional(),
+    /** Since version 2: what machines read first of the memory. */
+    firstpages: imageEntry.optional(),
+    snapfile: fileEntry.optional(),
+    metafile: fileEntry,
+    shape: machineShape.optional(),
+    inputs: z
+      .array(input)
+      .max(10)
+      .refine((all) => areUnlike(all.map((one) => one.name)), "names one twice"),
+  })
+  .refine(
+    ({ rootfs, agentDisk }) =>
+      agentDisk === undefined || agentDisk.offset + agentDisk.bytes === rootfs?.bytes,
+    { path: ["agentDisk"], error: "does not end where rootfs does" },
+  );
 
 export type FileEntry = z.infer<typeof fileEntry>;
 export type ImageEntry = z.infer<typeof imageEntry>;
+export type DeviceRange = z.infer<typeof range>;
 export type MachineShape = z.infer<typeof machineShape>;
 export type InputName = z.infer<typeof inputName>;
 export type BuildInput = z.infer<typeof input>;
@@ -123,6 +135,12 @@ export function encodeManifest(value: Manifest): Buffer {
   if (bytes.length > manifestBytesMax)
     throw new Failure("exhausted", `a manifest of ${bytes.length} bytes is too large`);
   return bytes;
+}
+
+/** Size of the disk that the guest takes for its root: the device `rootfs` without what lies behind it. */
+export function rootDiskBytes({ build, rootfs, agentDisk }: Manifest): number {
+  if (rootfs === undefined) throw new Failure("invalid", `build ${build} has no disk`);
+  return agentDisk?.offset ?? rootfs.bytes;
 }
 
 /** The artifacts that a build has, images first. */

@@ -5,7 +5,7 @@ import { chunkBytes } from "./artifact.ts";
 import { ArtifactIndex } from "./artifact-index.ts";
 import { bucketChunks } from "./bucket-chunks.ts";
 import { IndexBook } from "./index-book.ts";
-import { encodeManifest, parseManifest } from "./manifest.ts";
+import { encodeManifest, parseManifest, rootDiskBytes } from "./manifest.ts";
 import { packKey } from "./object-keys.ts";
 import { MemoryMeter } from "../base/testing/memory-meter.ts";
 import { encodeNeeds, parseNeeds } from "./node-needs.ts";
@@ -74,10 +74,12 @@ describe("a stored sample of version 1", () => {
 });
 
 describe("a stored sample of version 2", () => {
-  it("is read: a manifest that has first pages, and written as it was", () => {
+  it("is read: a manifest with first pages and two disks on one device, and written as it was", () => {
     const bytes = Buffer.from(sampleV2.manifest);
     const manifest = parseManifest(bytes, sampleV2.build);
     assert.equal(manifest.firstpages?.packBytes, 120);
+    assert.equal(manifest.agentDisk?.bytes, 168 * 2 ** 20);
+    assert.equal(rootDiskBytes(manifest), 2 ** 30);
     assert.ok(encodeManifest(manifest).equals(bytes));
   });
 });

@@ -135,13 +135,13 @@ function programBinds({ qemu, libraries, root }: MachineHost): string[] {
 
 /** Only while a template is made are memory and disk writable. */
 function fileBinds(spec: MachineSpec): string[] {
-  const { rootDisk, memfile, boot } = spec;
+  const { rootDisk, agentDisk, memfile, boot } = spec;
   const building = memfile.mode === "build" ? "--bind" : "--ro-bind";
   return [
     ...["--bind", spec.directory, inside.directory],
     ...["--bind", spec.socketDirectory, inside.sockets],
     ...[building, memfile.path, inside.memfile],
-    ...["--ro-bind", spec.agentDisk, inside.agentDisk],
+    ...(typeof agentDisk === "string" ? ["--ro-bind", agentDisk, inside.agentDisk] : []),
     ...(rootDisk.kind === "raw"
       ? ["--bind", rootDisk.path, inside.rawDisk]
       : // The directory, not the socket: that of a restarted daemon is another one.

@@ -19,7 +19,8 @@ export interface MachineSpec {
   readonly accelerator: Accelerator["kind"];
   readonly memfile: Memfile;
   readonly rootDisk: RootDisk;
-  readonly agentDisk: string;
+  /** A file, or where it lies on the export that an overlay is laid over: behind the root disk. */
+  readonly agentDisk: string | DiskPart;
   /** For a boot. The frequency of the time stamp counter is needed under emulation. */
   readonly boot?: {
     readonly kernel: string;
@@ -55,6 +56,12 @@ export interface NetworkPlace {
   readonly netNamespace: string;
   /** Has to be entered too by who is not root. */
   readonly userNamespace: string;
+}
+
+/** A stretch of a device, in bytes. */
+export interface DiskPart {
+  readonly offset: number;
+  readonly bytes: number;
 }
 
 export type RootDisk =

@@ -86,6 +86,16 @@ describe("qemuArguments", () => {
     }
   });
 
+  it("takes the agent's disk from behind the root disk on their export, and waits for it as for that", () => {
+    const agentDisk = { offset: 2 ** 30, bytes: 2 ** 24 };
+    const agent = node({ ...restoredSpec, agentDisk }, "agent");
+    const { offset, size, file } = agent ?? {};
+    assert.deepEqual([offset, size, file], [2 ** 30, 2 ** 24, "base"]);
+    assert.equal(agent?.["read-only"], true);
+    const devices = option(qemuArguments(restoredSpec, seen), "-device");
+    assert.ok(devices.includes("virtio-blk-device,drive=agent,rerror=stop"));
+  });
+
   it("keeps a console within bounds: appended to a file at a boot, in memory after a restore", () => {
     assert.deepEqual(
       option(qemuArguments(bootedSpec, seen), "-chardev")[0],

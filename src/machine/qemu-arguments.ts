@@ -27,6 +27,8 @@ export const snapfileFd = 3;
 /** Where `migrate-incoming` reads it. The `file:` transport came with QEMU 8.2. */
 export const incomingUri = "file:/dev/fdset/1";
 const mebibyte = 2 ** 20;
+/** The daemon's export; the root disk's overlay is laid over it, and the agent's disk may be a part of it. */
+const exportNode = "base";
 /** Seconds that the overlay's client waits for a daemon that is being restarted. */
 const reconnectSeconds = 3600;
 
@@ -52,7 +54,8 @@ export function qemuArguments(spec: MachineSpec, seen: SeenPaths): string[] {
     ...["-device", "virtio-serial-device", "-device", "virtserialport,chardev=agent,name=agent"],
     ...["-blockdev", JSON.stringify(rootNode(spec, seen))],
     ...["-device", "virtio-blk-device,drive=root,rerror=stop,werror=stop"],
-    ...["-blockdev", JSON.stringify(agentNode(seen)), "-device", "virtio-blk-device,drive=agent"],
+    ...["-blockdev", JSON.stringify(agentNode(spec, seen))],
+    ...["-device", "virtio-blk-device,drive=agent,rerror=stop"],
     ...["-object", "rng-builtin,id=rng0", "-device", "virtio-rng-device,rng=rng0"],
     ...["-netdev", netdev(spec), "-device", `virtio-net-device,netdev=${netdevName},mac=52:54:00:12:34:56`],
     ...startArguments(spec, seen),
@@ -89,7 +92,7 @@ function rootNode(spec: MachineSpec, seen: SeenPaths): object {
   }
   const base = {
     driver: "nbd",
-    "node-name": "base",
+    "node-name": exportNode,
     "read-only": true,
     server: { type: "unix", path: seen.rootDisk },
     "reconnect-delay": reconnectSeconds,
@@ -98,9 +101,12 @@ function rootNode(spec: MachineSpec, seen: SeenPaths): object {
   return { driver: "qcow2", ...common, file: { driver: "file", filename, locking: "off" }, backing: base };
 }
 
-function agentNode(seen: SeenPaths): object {
+function agentNode({ agentDisk }: MachineSpec, seen: SeenPaths): object {
+  const common = { driver: "raw", "node-name": "agent", "read-only": true };
+  if (typeof agentDisk !== "string")
+    return { ...common, offset: agentDisk.offset, size: agentDisk.bytes, file: exportNode };
   const file = { driver: "file", filename: seen.agentDisk, locking: "off", "read-only": true };
-  return { driver: "raw", "node-name": "agent", "read-only": true, file };
+  return { ...common, file };
 }
 
 function startArguments(spec: MachineSpec, seen: SeenPaths): string[] {

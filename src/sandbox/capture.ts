@@ -3,7 +3,7 @@ import { open, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { Failure } from "../base/failure.ts";
 import { dataPath, type BuildParts } from "../build/make-build.ts";
-import type { MachineShape } from "../build/manifest.ts";
+import { type MachineShape, rootDiskBytes } from "../build/manifest.ts";
 import type { ChildImage } from "../build/pack-layer.ts";
 import { GuestMemory } from "../machine/guest-memory.ts";
 import type { Machine } from "../machine/machine.ts";
@@ -45,9 +45,11 @@ export async function capture(
   const inMemory = memory ? await captureMemory(captured, directory, signal) : undefined;
   const rootfs = await times.measure("clusters", () => captureDisk(captured, directory, signal));
   const secret = channelSecret.toString("hex");
+  const { agentDisk, inputs } = lease.manifest;
   const common = {
     metafile: encodeMetafile({ ...metafile, channelSecret: secret }),
-    inputs: lease.manifest.inputs,
+    inputs,
+    ...(agentDisk === undefined ? {} : { agentDisk }),
   };
   if (inMemory === undefined) return { ...common, images: { rootfs } };
   const { memfile, snapfile } = inMemory;
@@ -62,7 +64,7 @@ async function captureDisk(
   const index = lease.index("rootfs");
   const overlay = path.join(machine.spec.directory, overlayName);
   const target = dataPath(directory, "rootfs");
-  const changes = await saveOverlay({ overlay, deviceBytes: index.deviceBytes, target }, signal);
+  const changes = await saveOverlay({ overlay, deviceBytes: rootDiskBytes(lease.manifest), target }, signal);
   return { path: target, changes, parent: { manifest: lease.manifest, index } };
 }
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -90,6 +90,21 @@ describe("machineParts", () => {
     assert.equal(spec.snapfile, undefined);
     assert.deepEqual(spec.memfile, { path: path.join(order.directory, "memory"), mode: "build" });
     assert.equal((await stat(spec.memfile.path)).size, order.memoryBytes);
+  });
+
+  it("have the agent's disk on the export behind the root disk, whose overlay is no larger than that", async () => {
+    await using held = new AsyncDisposableStack();
+    const agentDisk = { offset: 2 ** 19, bytes: 2 ** 19 };
+    const lease = new FakeLease(
+      root,
+      { "agent-disk": new Failure("not_found", "no such input") },
+      { agentDisk },
+    );
+    await writeFile(path.join(root, "empty-524288.qcow2"), "QFI of half the size");
+    const { spec } = await parts(lease, held);
+    assert.deepEqual(spec.agentDisk, agentDisk);
+    const overlay = await readFile(path.join(order.directory, "overlay.qcow2"), "utf8");
+    assert.equal(overlay, "QFI of half the size");
   });
 
   it("give back what they took when one of them fails, with its failure", async () => {

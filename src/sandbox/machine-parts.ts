@@ -4,6 +4,7 @@ import { Failure } from "../base/failure.ts";
 import type { Random } from "../base/random.ts";
 import { together } from "../base/together.ts";
 import { secretBytes } from "../agent/protocol/preamble.ts";
+import { rootDiskBytes } from "../build/manifest.ts";
 import type { MachineSpec } from "../machine/machine-spec.ts";
 import { createOverlay } from "../machine/overlay.ts";
 import type { DiskExports } from "../nbd/disk-exports.ts";
@@ -64,7 +65,7 @@ export async function machineParts(
       async () => {
         if (order.left === undefined) await steps.measure("overlay", () => makeOverlay(order, options));
       },
-      (signal) => lease.input("agent-disk", signal),
+      async (signal) => lease.manifest.agentDisk ?? (await lease.input("agent-disk", signal)),
       (signal) => steps.measure("files", () => readMetafile(order.build, lease, signal)),
       (signal) =>
         order.how === "restore" ? restoredMemory(order, options, signal) : bootedMemory(order, lease, signal),
@@ -128,9 +129,8 @@ async function exportDisk(
 }
 
 async function makeOverlay(order: StartOrder, { lease, overlayDirectory }: PartsOptions): Promise<void> {
-  const { rootfs } = lease.manifest;
-  if (rootfs === undefined) throw new Failure("invalid", `build ${order.build} has no disk`);
-  await createOverlay(overlayDirectory, path.join(order.directory, overlayName), rootfs.bytes);
+  const overlay = path.join(order.directory, overlayName);
+  await createOverlay(overlayDirectory, overlay, rootDiskBytes(lease.manifest));
 }
 
 async function readMetafile(build: string, lease: BuildLease, signal: AbortSignal): Promise<Metafile> {

@@ -1,11 +1,19 @@
 import { randomUUID } from "node:crypto";
-import { copyFile, link, mkdir, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createReadStream, createWriteStream } from "node:fs";
+import { copyFile, link, mkdir, open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import type { Clock } from "../base/clock.ts";
 import type { Bucket } from "../bucket/bucket.ts";
 import { type MadeBuild, makeBuild } from "../build/make-build.ts";
-import { type BuildInput, type InputName, isBuildId, type MachineShape } from "../build/manifest.ts";
+import {
+  type BuildInput,
+  type DeviceRange,
+  type InputName,
+  isBuildId,
+  type MachineShape,
+} from "../build/manifest.ts";
 import { fileEntry, putBlob } from "../build/put-blob.ts";
 import { putMadeBuild, readMadeManifest } from "../build/put-made-build.ts";
 import type { Snapshot } from "./first-boot.ts";
@@ -17,7 +25,10 @@ export interface MadeTemplate extends MadeBuild {
 }
 
 export interface TemplateParts {
+  /** Its root disk gets the agent's behind it. */
   readonly snapshot: Snapshot;
+  /** A path. */
+  readonly agentDisk: string;
   readonly inputs: readonly { readonly name: InputName; readonly path: string }[];
   readonly recipe: string;
   readonly shape: MachineShape;
@@ -25,6 +36,7 @@ export interface TemplateParts {
   readonly onProgress: (what: string, fraction: number) => void;
 }
 
+const pieceBytes = 2 ** 20;
 const factsName = "template.json";
 const facts = z.object({ recipe: z.string() });
 
@@ -53,8 +65,20 @@ export async function makeTemplate(
     const { rootfs, memfile, metafile, firstpages } = snapshot;
     const snapfile = path.join(directory, "snapfile");
     await linkOrCopy(snapshot.snapfile, snapfile);
+    const agentDisk = await putBehind(rootfs, parts.agentDisk, signal);
     const images = { rootfs, memfile, ...(firstpages === undefined ? {} : { firstpages }) };
-    const what = { build, createdAt, directory, images, snapfile, metafile, shape, inputs, onProgress };
+    const what = {
+      build,
+      createdAt,
+      directory,
+      images,
+      agentDisk,
+      snapfile,
+      metafile,
+      shape,
+      inputs,
+      onProgress,
+    };
     const { manifest } = await makeBuild(what, signal);
     return { manifest, directory, recipe, shape };
   } catch (error) {
@@ -93,6 +117,14 @@ export async function putTemplate(
 
 function inputPath(directory: string, name: InputName): string {
   return path.join(directory, "inputs", name);
+}
+
+/** Makes two disks one device, of which each machine gets both: they come and go together. */
+async function putBehind(rootDisk: string, agentDisk: string, signal: AbortSignal): Promise<DeviceRange> {
+  const [{ size: offset }, { size: bytes }] = await Promise.all([stat(rootDisk), stat(agentDisk)]);
+  const onto = createWriteStream(rootDisk, { flags: "r+", start: offset });
+  await pipeline(createReadStream(agentDisk, { highWaterMark: pieceBytes }), onto, { signal });
+  return { offset, bytes };
 }
 
 /** The same bytes under another name; on another file system that is a copy. */

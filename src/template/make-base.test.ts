@@ -12,6 +12,7 @@ import type { Bucket } from "../bucket/bucket.ts";
 import { MemoryBucket } from "../bucket/memory-bucket.ts";
 import type { MachineShape } from "../build/manifest.ts";
 import { manifestKey, packKey } from "../build/object-keys.ts";
+import { readManifest } from "../build/survey-bucket.ts";
 import type { PublishedTemplate } from "../store/template-records.ts";
 import type { BaseHost, Proof } from "./base-types.ts";
 import { FailedRestores } from "./failed-restores.ts";
@@ -39,6 +40,7 @@ async function workshop(refuses: (proof: Proof) => boolean, refusals: readonly s
     return where;
   };
   const input = await file(path.join(directory, "input"), 10);
+  const agentDisk = await file(path.join(directory, "agent-disk"), 8192);
   const boot = async ({ directory, accelerator }: FirstBootOptions) => {
     const refusal = refusesToBoot.indexOf(accelerator);
     if (refusal >= 0) {
@@ -51,7 +53,7 @@ async function workshop(refuses: (proof: Proof) => boolean, refusals: readonly s
   };
   const bucket = new MemoryBucket();
   const options: MakeOptions = {
-    inputs: { rootDisk: input, kernel: input, initrd: input, agentDisk: input },
+    inputs: { rootDisk: input, kernel: input, initrd: input, agentDisk },
     recipe: "r",
     failures: new FailedRestores(path.join(directory, "failed-restores.json")),
     // Nothing of it is used by the boot above.
@@ -86,7 +88,14 @@ describe("makeFirstThatRuns", () => {
     const { build } = shop.saved[0] ?? assert.fail("nothing was recorded");
     assert.equal(shop.saved.length, 1);
     assert.deepEqual([build.id, build.diskBuild, build.shape], [base.build, base.build, kvm]);
-    assert.ok((await shop.bucket.head(manifestKey(base.build), never)).bytes > 0);
+    const manifest = await readManifest(shop.bucket, base.build, never);
+    assert.ok(manifest !== undefined);
+    assert.deepEqual(manifest.agentDisk, { offset: 2 ** 20, bytes: 8192 });
+    assert.equal(manifest.rootfs?.bytes, 2 ** 20 + 8192);
+    assert.deepEqual(
+      manifest.inputs.map(({ name }) => name),
+      ["kernel", "initrd"],
+    );
   });
 
   it("makes it under emulation when KVM does not restore, says so, and remembers it", async () => {

@@ -167,14 +167,14 @@ async function pack(
 ): Promise<MadeTemplate> {
   const { inputs, recipe, clock, onProgress, madeDirectory } = options;
   return await step("packing", clock, onProgress, async (tell) => {
-    tell("agent disk, kernel");
+    tell("kernel, disks");
     const named = [
-      { name: "agent-disk", path: inputs.agentDisk },
       { name: "kernel", path: inputs.kernel },
       { name: "initrd", path: inputs.initrd },
     ] as const;
     const createdAt = new Date(clock.now()).toISOString();
-    const parts = { snapshot, inputs: named, recipe, shape, createdAt, onProgress: tell };
+    const { agentDisk } = inputs;
+    const parts = { snapshot, agentDisk, inputs: named, recipe, shape, createdAt, onProgress: tell };
     return await makeTemplate(madeDirectory, parts, signal);
   });
 }

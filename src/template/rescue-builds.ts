@@ -2,7 +2,7 @@ import { Failure } from "../base/failure.ts";
 import type { Random } from "../base/random.ts";
 import { randomId } from "../base/random-id.ts";
 import type { Bucket } from "../bucket/bucket.ts";
-import type { Manifest } from "../build/manifest.ts";
+import { type Manifest, rootDiskBytes } from "../build/manifest.ts";
 import { needsBytesMax, needsKey, parseNeeds } from "../build/node-needs.ts";
 import { readSmall } from "../build/read-small.ts";
 import { readManifests } from "../build/survey-bucket.ts";
@@ -60,13 +60,14 @@ export async function rescueBuilds(
 }
 
 function snapshotOf(
-  { build: id, createdAt: madeAt, rootfs, shape }: Manifest,
+  manifest: Manifest,
   { vcpus, memoryBytes }: Sizes,
   templateId: string,
 ): NamedTemplate | undefined {
+  const { build: id, createdAt: madeAt, rootfs, shape } = manifest;
   if (rootfs === undefined) return undefined;
   const createdAt = Date.parse(madeAt);
-  const sizes = { vcpus, memoryBytes, diskBytes: rootfs.bytes };
+  const sizes = { vcpus, memoryBytes, diskBytes: rootDiskBytes(manifest) };
   const build = { id, diskBuild: id, recipe: "snapshot", coldBoot: false, ...sizes, createdAt };
   return {
     template: {

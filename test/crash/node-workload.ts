@@ -5,6 +5,7 @@ import { Failure } from "../../src/base/failure.ts";
 import { systemRandom } from "../../src/base/random.ts";
 import { SeededRandom } from "../../src/base/testing/seeded-random.ts";
 import type { MachineShape } from "../../src/build/manifest.ts";
+import { chunkBytes } from "../../src/build/artifact.ts";
 import { randomImage } from "../../src/build/testing/random-image.ts";
 import type { Disk } from "../../src/cache/disk.ts";
 import { publishedTemplate, sandboxRecord } from "../../src/store/testing/sample-records.ts";
@@ -20,7 +21,7 @@ export const fills: Readonly<Record<"i1" | "i2" | "snap", readonly [block: numbe
   ...{ i1: [1, 7], i2: [2, 9], snap: [3, 0] },
 };
 
-/** What the disk of `base` holds by the recipe it was made from. */
+/** What root disk and agent disk of `base` hold, one behind the other, by the recipe it was made from. */
 export function baseImage(recipe: string): Buffer {
   return randomImage(new SeededRandom(recipe.length), 2);
 }
@@ -112,13 +113,15 @@ async function bootBase(place: Place, madeDirectory: string, recipe: string) {
     await writeFile(path.join(directory, name), bytes);
     return path.join(directory, name);
   };
-  const rootfs = await write("rootfs", baseImage(recipe));
+  const disks = baseImage(recipe);
+  const rootfs = await write("rootfs", disks.subarray(0, chunkBytes));
+  const agentDisk = await write("agent-disk", disks.subarray(chunkBytes));
   const memfile = await write("memfile", randomImage(new SeededRandom(3), 1));
   const snapfile = await write("snapfile", Buffer.from("device state"));
   const snapshot = { rootfs, memfile, snapfile, metafile: Buffer.from("{}") };
-  const input = await write("agent-disk", Buffer.from(`agent disk of ${recipe}`));
-  const inputs = [{ name: "agent-disk", path: input }] as const;
+  const kernel = await write("kernel", Buffer.from(`kernel of ${recipe}`));
+  const inputs = [{ name: "kernel", path: kernel }] as const;
   const createdAt = new Date(0).toISOString();
-  const parts = { snapshot, inputs, recipe, shape, createdAt, onProgress: () => {} };
+  const parts = { snapshot, agentDisk, inputs, recipe, shape, createdAt, onProgress: () => {} };
   return await makeTemplate(madeDirectory, parts, never);
 }

@@ -6,6 +6,19 @@ export const sampleV2 = {
  "build": "0b5e6f1c-4d1a-4f0e-9a53-2f6d1f3b7a01",
  "createdAt": "2026-12-01T08:00:00.000Z",
  "ancestors": [],
+ "rootfs": {
+  "bytes": 1249902592,
+  "storageBytes": 1249902592,
+  "packBytes": 24,
+  "index": {
+   "bytes": 104,
+   "digest": "ad518c897bfeedce152c3d63f117141410657a94d02e5acf5a24d702339db367"
+  }
+ },
+ "agentDisk": {
+  "offset": 1073741824,
+  "bytes": 176160768
+ },
  "memfile": {
   "bytes": 536870912,
   "storageBytes": 536870912,
@@ -29,7 +42,7 @@ export const sampleV2 = {
   "digest": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
  },
  "inputs": [],
- "sha256": "ac0e2afe1c9dcdf31f8df50ee5901300d155f4d5a80c82e65d1471368bae1114"
+ "sha256": "c1b074df8d9cb5e200ed0f0787ccce5f8ed88397dc949199d69458c84ca638d8"
 }
 `,
 } as const;

@@ -21,22 +21,29 @@ const emptyIndex = new ArtifactIndex({
 
 const zeros: SharedImage = { bytes: 2 ** 20, runs: emptyIndex.sharedRuns, files: [] };
 
+const manifest: Manifest = {
+  formatVersion: 1,
+  build: "00000000-0000-4000-8000-000000000000",
+  createdAt: "2026-01-01T00:00:00Z",
+  ancestors: [],
+  rootfs: { bytes: 2 ** 20, storageBytes: 2 ** 20, packBytes: 0, index: entry },
+  metafile: entry,
+  inputs: [],
+};
+
 /** A build of 1 MiB of zeros, whose parts can be made to fail. */
 export class FakeLease implements BuildLease {
-  readonly manifest: Manifest = {
-    formatVersion: 1,
-    build: "00000000-0000-4000-8000-000000000000",
-    createdAt: "2026-01-01T00:00:00Z",
-    ancestors: [],
-    rootfs: { bytes: 2 ** 20, storageBytes: 2 ** 20, packBytes: 0, index: entry },
-    metafile: entry,
-    inputs: [],
-  };
+  readonly manifest: Manifest;
   ended = 0;
   readonly #directory: string;
   readonly #failures: Readonly<Record<string, Failure>>;
 
-  constructor(directory: string, failures: Readonly<Record<string, Failure>> = {}) {
+  constructor(
+    directory: string,
+    failures: Readonly<Record<string, Failure>> = {},
+    also: Partial<Manifest> = {},
+  ) {
+    this.manifest = { ...manifest, ...also };
     this.#directory = directory;
     this.#failures = failures;
   }
