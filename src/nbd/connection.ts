@@ -75,11 +75,15 @@ export class Connection {
     this.closed = this.#untilClosed();
     socket.on("error", (error) => options.logger.debug({ err: error }, "NBD client broke off"));
     socket.on("end", () => this.#ended());
-    socket.on("data", (chunk: Buffer) => {
-      this.#inbox.push(chunk);
-      this.#understand();
-    });
+    socket.on("data", (chunk: Buffer) => this.receive(chunk));
     this.#outbox.send(greeting());
+  }
+
+  /** Takes what came from the client. The memory is lent: what has to wait is copied. */
+  receive(bytes: Buffer): void {
+    this.#inbox.push(bytes);
+    this.#understand();
+    this.#inbox.keep();
   }
 
   /** Reads no further request, answers those that are under way, hangs up. */

@@ -2,12 +2,15 @@ const nothing: Buffer = Buffer.alloc(0);
 
 /**
  * Bytes that came and are not yet understood. Keeps what one `push` brought and the unfinished message before
- * it; whoever pushes must take all whole messages before he pushes again, or stop reading.
+ * it; whoever pushes must take all whole messages before he pushes again, or stop reading. What was pushed is lent
+ * until `keep`.
  */
 export class Inbox {
   #bytes = nothing;
   #at = 0;
   #skipping = 0;
+  /** What lies here is a copy. */
+  #kept = true;
 
   /** How many bytes lie here, without those to be skipped. */
   get bytes(): number {
@@ -23,7 +26,16 @@ export class Inbox {
     const rest = this.#bytes.subarray(this.#at);
     this.#bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     this.#at = 0;
+    this.#kept = rest.length > 0;
     if (this.#skipping > 0) this.skip(0);
+  }
+
+  /** Copies what still lies here, and lets go of the memory in which it came. */
+  keep(): void {
+    if (this.#kept) return;
+    this.#bytes = this.bytes === 0 ? nothing : Buffer.from(this.view);
+    this.#at = 0;
+    this.#kept = true;
   }
 
   /** A view of the next `count` bytes, or nothing as long as they are not all there. */

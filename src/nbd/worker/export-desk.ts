@@ -19,6 +19,8 @@ export interface ExportDeskOptions {
   readonly meter: Meter;
 }
 
+const arrivalBytes = 64 * 1024;
+
 interface Client {
   readonly connection: Connection;
   readonly sink: DirectSink;
@@ -36,6 +38,8 @@ export class ExportDesk {
   readonly #exports = new Map<number, OpenExport>();
   readonly #elsewhere: ReadsElsewhere;
   readonly #slabs = new SlabPool();
+  /** Where all sockets read to: memory of its own for each read would cost more than the read. */
+  readonly #arrivals = Buffer.allocUnsafeSlow(arrivalBytes);
 
   constructor(options: ExportDeskOptions) {
     this.#o = options;
@@ -70,7 +74,12 @@ export class ExportDesk {
 
   #connect(id: number, number: number, descriptor: number): void {
     Atomics.add(this.#o.adopted, 0, 1); // before anything can go wrong: two owners would be worse than none
-    const socket = new Socket({ fd: descriptor, allowHalfOpen: true });
+    const callback = (bytes: number) => {
+      client.connection.receive(this.#arrivals.subarray(0, bytes));
+      return true;
+    };
+    const onread = { buffer: this.#arrivals, callback };
+    const socket = new Socket({ fd: descriptor, allowHalfOpen: true, onread });
     const open = this.#exports.get(id);
     const gone = () => this.#o.post({ type: "gone", export: id, connection: number });
     if (open === undefined) {
