@@ -4,7 +4,7 @@ import { chunkBytes, requestChunksMax } from "../build/artifact.ts";
 import type { ChunkSource } from "../build/chunk-source.ts";
 import type { CacheTools } from "./cache-tools.ts";
 import { ChunkChecker } from "./chunk-checker.ts";
-import { type ChunkFile, nameOf } from "./chunk-file.ts";
+import type { ChunkFile } from "./chunk-file.ts";
 import { comeDown } from "./come-down.ts";
 import { Flights } from "./flights.ts";
 import { abortableIterable } from "./receive.ts";
@@ -226,7 +226,9 @@ export class ChunkFetcher {
       }
       this.#forget(flight);
       const { first, count } = flight;
-      const message = `chunks ${first} to ${first + count - 1} of ${nameOf(this.#file.index)} could not be had`;
+      const { artifact, build } = this.#file.index;
+      const chunks = `chunks ${first} to ${first + count - 1} of ${artifact} of build ${build}`;
+      const message = `${chunks} could not be had`;
       const told = new Failure(failure.code, message, { cause: failure });
       for (const landing of flight.landings.values()) landing.fail(told);
     }

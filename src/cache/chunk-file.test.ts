@@ -156,6 +156,24 @@ describe("ChunkFile", () => {
       await file.close();
     }));
 
+  it("C9: leaves nothing open that the disk has opened only when it was closed", () =>
+    withChunkFile(async ({ openFile, disk }) => {
+      disk.plan = ({ operation }) => (operation === "open" ? "EIO" : undefined);
+      const file = await openFile();
+      const held = Promise.withResolvers<void>();
+      let isHeld = false;
+      disk.plan = ({ operation }) => {
+        if (operation !== "open") return undefined;
+        isHeld = true;
+        return { until: held.promise };
+      };
+      const written = file.write(0, bytes, never);
+      await eventually(() => isHeld);
+      await file.close();
+      held.resolve();
+      await assert.rejects(written, { code: "cancelled" });
+    }));
+
   it("C28: is never sealed while a chunk of it is not kept", () =>
     withChunkFile(async ({ openFile, disk, records }) => {
       const file = await openFile();

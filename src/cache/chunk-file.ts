@@ -1,5 +1,4 @@
 import { Failure } from "../base/failure.ts";
-import type { ImageArtifact } from "../build/artifact.ts";
 import type { ArtifactIndex } from "../build/artifact-index.ts";
 import { Bitmap } from "./bitmap.ts";
 import { ChunkKeeper } from "./chunk-keeper.ts";
@@ -286,11 +285,10 @@ export class ChunkFile {
 
   /** Writes that a crash cut off before their journal record are holes again afterwards. */
   #freeUnexplained(): void {
-    for (const chunk of this.#space.chunksWithData()) if (!this.#allocated.has(chunk)) this.#free(chunk);
+    try {
+      for (const chunk of this.#space.chunksWithData()) if (!this.#allocated.has(chunk)) this.#free(chunk);
+    } catch (error) {
+      this.#options.onTrouble(Failure.from(error)); // a disk that cannot tell is passed by
+    }
   }
-}
-
-/** For logs: which artifact of which build this is. */
-export function nameOf(index: { build: string; artifact: ImageArtifact }): string {
-  return `${index.artifact} of build ${index.build}`;
 }

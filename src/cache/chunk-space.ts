@@ -24,7 +24,8 @@ export class ChunkSpace {
   readonly isNew: boolean;
   readonly #options: ChunkSpaceOptions;
   #file: DiskFile | undefined;
-  #opening: Promise<SizedFile> | undefined;
+  #opening: Promise<DiskFile> | undefined;
+  #isClosed = false;
 
   private constructor(options: ChunkSpaceOptions, file: DiskFile | undefined, isNew = false) {
     this.#options = options;
@@ -89,8 +90,15 @@ export class ChunkSpace {
 
   /** One at a time: two descriptors of which one is forgotten would leak. */
   async #openAgain(): Promise<DiskFile> {
-    this.#opening ??= openSized(this.#options).finally(() => (this.#opening = undefined));
-    return (this.#file = (await this.#opening).file);
+    this.#opening ??= this.#open().finally(() => (this.#opening = undefined));
+    return await this.#opening;
+  }
+
+  async #open(): Promise<DiskFile> {
+    const { file } = await openSized(this.#options);
+    if (!this.#isClosed) return (this.#file = file);
+    await file.close(); // the disk took longer than whoever wanted it
+    throw new Failure("cancelled", `${this.#options.path} was closed meanwhile`);
   }
 
   async sync(): Promise<void> {
@@ -120,10 +128,16 @@ export class ChunkSpace {
   /** Unlinks the file; the next write makes another one. Who has the old one mapped keeps it. */
   async remove(): Promise<void> {
     await this.#options.disk.remove(this.#options.path);
-    await this.close();
+    await this.#letGo();
   }
 
+  /** For good: a write that is still under way opens no file any more. */
   async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#letGo();
+  }
+
+  async #letGo(): Promise<void> {
     const file = this.#file;
     this.#file = undefined;
     await file?.close();
