@@ -43,6 +43,8 @@ export interface StartOrder {
 }
 
 export interface LaunchOrder extends StartOrder {
+  /** Of the template that the sandbox was started from. */
+  readonly templateId: string;
   readonly envs: Readonly<Record<string, string>>;
   /** What the agent asks of its callers; undefined leaves it open. */
   readonly accessToken: string | undefined;
