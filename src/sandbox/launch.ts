@@ -21,7 +21,7 @@ import { type AgentTools, doze, type Dozing, type Sleeping, takeOver, wake, wake
 import type { BuildLease, BuildSource } from "./build-source.ts";
 import { capture } from "./capture.ts";
 import { DiskTrouble } from "./disk-trouble.ts";
-import { networkFor, noteNetwork } from "./guest-network.ts";
+import { internetWay, networkFor, noteNetwork } from "./guest-network.ts";
 import { type Bounds, groupFor, join } from "./guest-bounds.ts";
 import type { Guest, LaunchOrder, StartedMachine, StartOrder } from "./launcher.ts";
 import { type MachineParts, machineParts } from "./machine-parts.ts";
@@ -179,6 +179,7 @@ async function wakeHeld(
       trouble.letGo();
       await machine.resume(signal);
     },
+    internet: internetWay(machine, order),
     isAlive: () => isAlive(machine.identity),
     isStalled: () => trouble.isStalled || lent?.isStalled === true,
     leave: () => {
