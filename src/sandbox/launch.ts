@@ -147,8 +147,7 @@ async function wakeHeld(
     trouble.tolerate();
     lent?.tolerate();
   }
-  const left = order.left ?? dozing;
-  const channelSecret = left?.channelSecret ?? random.bytes(secretBytes);
+  const channelSecret = (order.left ?? dozing)?.channelSecret ?? random.bytes(secretBytes);
   const awake = AbortSignal.any([signal, trouble.stopped, ...(lent ? [lent.failed] : [])]);
   const sleeping = { machine, lease, parts, channelSecret, steps, held };
   const channel = await begin(order, { ...sleeping, dozing }, options, awake).catch(
