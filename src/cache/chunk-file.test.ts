@@ -170,6 +170,49 @@ describe("ChunkFile", () => {
       await file.close();
     }));
 
+  it("C28: is not sealed when a chunk turns out to be bad meanwhile, and never said to be", () =>
+    withChunkFile(async ({ openFile, disk, records }) => {
+      const file = await openFile();
+      for (let chunk = 0; chunk < 4; chunk++) await file.write(chunk, bytes, never);
+      const held = Promise.withResolvers<void>();
+      let isHeld = false;
+      disk.plan = ({ operation }) => {
+        if (operation !== "protect") return undefined;
+        isHeld = true;
+        return { until: held.promise };
+      };
+      const sealed = file.seal(never);
+      await eventually(() => isHeld);
+      const given = file.distrust(1);
+      held.resolve();
+      assert.equal(await sealed, false);
+      await given;
+      assert.equal(file.sealed, false);
+      assert.equal(
+        records.some((record) => record.includes("sealed")),
+        false,
+      );
+      for (let chunk = 0; chunk < 4; chunk++) {
+        assert.equal(file.isAtHand(chunk), false, "all of it comes anew");
+        await file.write(chunk, bytes, never);
+      }
+      assert.equal(await file.seal(never), true);
+      await file.close();
+    }));
+
+  it("C28: is not taken for sealed when a chunk of it is not kept, whatever was said", () =>
+    withChunkFile(async ({ openFile }) => {
+      const file = await openFile();
+      for (let chunk = 0; chunk < 4; chunk++) await file.write(chunk, bytes, never);
+      await file.seal(never);
+      await file.close();
+      const again = await openFile({ kept: [0, 1, 3], sealed: true });
+      assert.equal(again.sealed, false);
+      await again.write(2, bytes, never);
+      assert.equal(again.isAtHand(0), false, "what others may have mapped is not written");
+      await again.close();
+    }));
+
   it("C28: never makes a sealed file writable again, not for a moment, also after an unclean stop", () =>
     withChunkFile(async ({ openFile, path }) => {
       const first = await openFile();

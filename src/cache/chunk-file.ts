@@ -8,6 +8,7 @@ import { ChunkSet } from "./chunk-set.ts";
 import { ChunkSpace } from "./chunk-space.ts";
 import type { Disk } from "./disk.ts";
 import type { Journal } from "./journal.ts";
+import { FileSeal } from "./file-seal.ts";
 import { onDisk } from "./on-disk.ts";
 
 export interface ChunkFileOptions {
@@ -53,23 +54,21 @@ export class ChunkFile {
   /** Chunks whose space is being given back: whoever wants to write them waits. */
   readonly #leaving = new Map<number, Promise<void>>();
   readonly #space: ChunkSpace;
-  #sealed: boolean;
-  #wasSealed: boolean;
-  #retiring: Promise<void> | undefined;
+  readonly #seal: FileSeal;
 
   private constructor(options: ChunkFileOptions, space: ChunkSpace) {
     this.path = options.path;
     this.index = options.index;
     this.#options = options;
     this.#space = space;
-    this.#sealed = options.sealed && !options.suspect;
-    this.#wasSealed = options.sealed;
+    this.#seal = new FileSeal(options.sealed);
     this.present = new Bitmap(options.index.chunkCount);
     this.#suspect = new Bitmap(options.index.chunkCount);
     const { chunkCount } = options.index;
     this.#allocated = new ChunkSet([...options.kept].filter((chunk) => chunk < chunkCount));
     const known = options.suspect ? this.#suspect : this.present;
     for (const chunk of this.#allocated) known.add(chunk);
+    if (this.#isWhole) this.#seal.renew();
     this.#keeper = new ChunkKeeper({
       sync: () => space.sync(),
       record: (chunks) => this.#record(chunks),
@@ -101,7 +100,7 @@ export class ChunkFile {
   }
 
   get sealed(): boolean {
-    return this.#sealed;
+    return this.#seal.isSealed;
   }
 
   /** For a thread that reads the file by itself; -1 while the disk refuses to open it. */
@@ -119,6 +118,11 @@ export class ChunkFile {
   /** True when reading `chunk` needs no source: it is zeros, or present. */
   isAtHand(chunk: number): boolean {
     return this.present.has(chunk) || this.index.chunk(chunk).zero;
+  }
+
+  get #isWhole(): boolean {
+    for (let chunk = 0; chunk < this.index.chunkCount; chunk++) if (!this.isAtHand(chunk)) return false;
+    return true;
   }
 
   /** Something of it is still to be verified, or is not as the journal says. */
@@ -146,11 +150,11 @@ export class ChunkFile {
    * more of the disk are taken up. Throws `conflict` while another write of the chunk has not settled.
    */
   async write(chunk: number, bytes: Uint8Array, signal: AbortSignal): Promise<number> {
-    await this.#retiring?.catch(() => {});
+    await this.#seal.settled();
     while (this.#leaving.has(chunk)) await this.#leaving.get(chunk);
     signal.throwIfAborted();
-    if (this.#sealed) throw new Failure("internal", `${this.path} is sealed`);
-    if (this.#wasSealed) await this.retire();
+    if (this.sealed) throw new Failure("internal", `${this.path} is sealed`);
+    if (this.#seal.isBound) await this.retire();
     if (this.#writing.has(chunk)) throw new Failure("conflict", `chunk ${chunk} is still being written`);
     this.#writing.add(chunk);
     try {
@@ -188,32 +192,27 @@ export class ChunkFile {
    * sealed is retired whole, because somebody may map it.
    */
   async distrust(chunk: number): Promise<void> {
-    if (this.#wasSealed || this.#retiring !== undefined) return this.retire();
+    if (this.#seal.isBound) return this.retire();
     if (!this.#allocated.has(chunk) || this.#leaving.has(chunk)) return;
     await this.#giveUp([chunk]);
   }
 
-  /** From now on the file is never written (C28). All its chunks must be at hand and durable. */
-  async seal(signal: AbortSignal): Promise<void> {
+  /**
+   * From now on the file is never written (C28). All its chunks are to be at hand; false when one of them was found
+   * to be bad meanwhile.
+   */
+  async seal(signal: AbortSignal): Promise<boolean> {
     const { disk, journal } = this.#options;
     await this.durable();
     signal.throwIfAborted();
-    for (let chunk = 0; chunk < this.index.chunkCount; chunk++) {
-      if (!this.isAtHand(chunk))
-        throw new Failure("unavailable", `${this.path} has lost chunk ${chunk} again`);
-    }
-    await onDisk(this.path, disk.protect(this.path));
-    await journal.append({ type: "sealed", build: this.index.build });
-    this.#sealed = true;
-    this.#wasSealed = true;
+    if (!this.#isWhole) return false;
+    const protect = () => onDisk(this.path, disk.protect(this.path));
+    return await this.#seal.seal(protect, () => journal.append({ type: "sealed", build: this.index.build }));
   }
 
   /** The file was found to be bad: it is unlinked and made anew as another inode. Who maps the old one keeps it. */
   retire(): Promise<void> {
-    this.#retiring ??= this.#replace().finally(() => {
-      this.#retiring = undefined;
-    });
-    return this.#retiring;
+    return this.#seal.retire(() => this.#replace());
   }
 
   /** Nothing is served any more; the file stays where it is, with what is kept. */
@@ -229,7 +228,6 @@ export class ChunkFile {
   /** The journal is told before anything is freed; nothing is written meanwhile. */
   async #replace(): Promise<void> {
     const { journal, onRetired } = this.#options;
-    this.#sealed = false;
     this.present.clear();
     this.#suspect.clear();
     await this.durable().catch(() => {});
@@ -238,7 +236,6 @@ export class ChunkFile {
     await this.#space.remove();
     const bytes = this.keptBytes;
     for (const chunk of this.#allocated) this.#allocated.delete(chunk);
-    this.#wasSealed = false;
     onRetired(bytes);
   }
 

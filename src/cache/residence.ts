@@ -229,8 +229,7 @@ export class Residence {
 
   async #seal(file: ChunkFile, fetcher: ChunkFetcher, signal: AbortSignal): Promise<OpenImage> {
     await fetchWhole(file, fetcher, this.#options.room, this.#memfileName, signal);
-    await file.seal(signal);
-    this.#options.tools.meter.count("larder_cache_seals_total");
+    if (await file.seal(signal)) this.#options.tools.meter.count("larder_cache_seals_total");
     return this.image("memfile");
   }
 

@@ -55,7 +55,7 @@ export interface Library {
 export async function makeLibrary(): Promise<Library> {
   const bucket = new MemoryBucket();
   const random = new SeededRandom(42);
-  const base = await publishRandomBuild(bucket, random, { chunks: 4 });
+  const base = await publishRandomBuild(bucket, random, { chunks: 4, firstpages: true });
   const plain = await publishRandomBuild(bucket, random, { chunks: 5, memory: false });
   const child = await makeDiskChild(
     bucket,

@@ -90,7 +90,14 @@ export class SimulatedNetwork {
 
   #serverOf(host: Host, server: http.Server): http.Server {
     let own = 0;
+    const connections = new Set<Duplex>();
+    server.on("connection", (connection) => connections.add(connection));
     return Object.assign(server, {
+      // HTTP's own go through them by the addresses of objects in memory, which differ from run to run.
+      closeIdleConnections: () => {},
+      closeAllConnections: () => {
+        for (const each of connections) each.destroy();
+      },
       listen: ({ port }: { readonly port: number }) => {
         own = port;
         this.#listeners.set(port, { server, host });

@@ -165,9 +165,11 @@ export class World {
     assert.ok(times <= 1.1 * stored, `C25: ${stored} chunks were read ${times} times from the bucket`);
   }
 
+  /** Also what could not be made, and came back when the power had been lost: a node's next sweep removes that. */
   async #evictAll(nodes: readonly Node[]): Promise<void> {
+    const { builds, children } = this.#scene.library;
     for (const node of nodes)
-      for (const { build } of this.#scene.known.toReversed())
+      for (const { build } of [...builds, ...children].toReversed())
         await this.#within(node.cache.evict(build), "an eviction");
   }
 
