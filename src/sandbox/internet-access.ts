@@ -17,18 +17,25 @@ export async function setInternetAccess(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
-  while (sandbox.isThere && sandbox.state !== "running" && sandbox.state !== "asleep")
-    await abortable(sandbox.settled, signal);
+  await calm(sandbox, signal);
   const { guest, record } = sandbox;
-  if (!sandbox.isThere) throw new Failure("conflict", `sandbox '${record.id}' is ending`);
   const isGiven = allowed && !record.allowInternet;
   if (isGiven && guest !== undefined && guest.internet === undefined) {
     const way = "pause it, give it access, and resume it";
     throw new Failure("conflict", `sandbox '${record.id}' was started without internet access: ${way}`);
   }
   using patience = deadline(clock, setMsMax, "changing the internet access of a sandbox", signal);
-  // Whatever fails between the two, no guest has more than its record says.
-  if (allowed) await sandbox.amend({ allowInternet: true });
-  await guest?.internet?.set(allowed, patience.signal);
-  if (!allowed) await sandbox.amend({ allowInternet: false });
+  // Whatever fails on the way, no guest has more than its record says.
+  if (!allowed) await guest?.internet?.set(false, patience.signal);
+  await sandbox.amend({ allowInternet: allowed });
+  // Somebody else may have wished for something else meanwhile, or paused it: what the record says now is in force.
+  await calm(sandbox, signal);
+  await sandbox.guest?.internet?.set(sandbox.record.allowInternet, patience.signal);
+}
+
+/** Resolves when it runs or sleeps. */
+async function calm(sandbox: Sandbox, signal: AbortSignal): Promise<void> {
+  while (sandbox.isThere && sandbox.state !== "running" && sandbox.state !== "asleep")
+    await abortable(sandbox.settled, signal);
+  if (!sandbox.isThere) throw new Failure("conflict", `sandbox '${sandbox.record.id}' is ending`);
 }
