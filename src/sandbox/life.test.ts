@@ -76,7 +76,10 @@ class Story {
     if (event.kind === "setTimeout") this.#note(sandboxes.setTimeout(id, event.ms));
   }
 
-  /** What runs is listed, has a place and a guest, and no way out that it was not given; what sleeps has a build; what does neither has no channel. */
+  /**
+   * What runs is listed, has a place and a guest, and no way out that it was not given; what sleeps has a build;
+   * what does neither has no channel.
+   */
   async check(): Promise<void> {
     const { sandboxes, launcher, store } = this.#scene;
     const listed = await sandboxes.list({ order: "asc", limit: 100 });
