@@ -33,7 +33,7 @@ export async function floor(
   const memoryBytes = memoryMb * 2 ** 20;
   const order: LaunchOrder = {
     ...{ id, build, how: "restore", vcpus, memoryBytes, envs: {}, accessToken: undefined, uid: undefined },
-    allowInternet: false,
+    ...{ templateId: "bench", allowInternet: false },
     directory: path.join(configuration.data, "sandboxes", id),
     socketDirectory: path.join(premises.runDirectory, id),
     onProcess: () => {},

@@ -19,10 +19,16 @@ export interface PortAddress {
   readonly tlsHost: string | undefined;
 }
 
+export interface PortGuest {
+  readonly channel: GuestChannel;
+  /** A port that is closed may be about to open: it is tried again. */
+  readonly mayOpen: boolean;
+}
+
 /** A connection to a server in the guest. Throws `not_found` or `unavailable` when nobody listens there in time. */
 export async function connectPort(
   { port, tlsHost }: PortAddress,
-  channel: GuestChannel,
+  { channel, mayOpen }: PortGuest,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<Duplex> {
@@ -33,14 +39,11 @@ export async function connectPort(
     } catch (error) {
       signal.throwIfAborted();
       const pauseMs = retryPausesMs[attempt];
-      if (pauseMs === undefined || !mayOpenYet(error)) throw error;
+      const again = Failure.is(error, "unavailable") || (mayOpen && Failure.is(error, "not_found"));
+      if (pauseMs === undefined || !again) throw error;
       await clock.sleep(pauseMs, signal);
     }
   }
-}
-
-function mayOpenYet(error: unknown): boolean {
-  return Failure.is(error, "not_found") || Failure.is(error, "unavailable");
 }
 
 /** The guest made its certificate itself, and the way to it is a channel of our own: there is nothing to check. */

@@ -16,18 +16,17 @@ const hostMask = z
   .max(253)
   .regex(/^(?:\$\{PORT\}|[A-Za-z0-9._:[\]-])+$/, "is no host name");
 
-/** Rules for a sandbox's own traffic. */
+/** Rules for a sandbox's own traffic, which passes as a whole or not at all. */
 export const egressFields = {
   allowOut: only(z.array(z.string()), isEmpty, noRules),
-  denyOut: only(z.array(z.string()), isEmpty, noRules),
+  denyOut: only(z.array(z.string()), (list) => isEmpty(list) || list.includes(everything), noRules),
   rules: only(z.record(z.string(), z.unknown()), isEmptyObject, "network rules are not supported yet"),
   egressProxy: notYet("an egress proxy is"),
 };
 
-/** The field `network` of a create: traffic to a sandbox is ruled; its own passes as a whole or not at all. */
+/** The field `network` of a create. */
 export const networkFields = z.strictObject({
   ...egressFields,
-  denyOut: only(z.array(z.string()), (list) => isEmpty(list) || list.includes(everything), noRules),
   allowPublicTraffic: z.boolean().nullish(),
   maskRequestHost: hostMask.nullish(),
   httpsPorts: z

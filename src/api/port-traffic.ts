@@ -3,9 +3,8 @@ import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Clock } from "../base/clock.ts";
 import { authorityOf, type ClientRequest, type ClientResponse, sendHead, sinkOf } from "./client-exchange.ts";
-import { connectPort } from "./connect-port.ts";
+import { connectPort, type PortGuest } from "./connect-port.ts";
 import { endToEnd, portHeaders } from "./forwarded-headers.ts";
-import type { GuestChannel } from "./ports.ts";
 import type { Ingress } from "../sandbox/ingress.ts";
 import { requestBody } from "./request-body.ts";
 import { joinUpgraded, type UpgradeRequest } from "./upgrade.ts";
@@ -19,8 +18,7 @@ export interface PortExchange {
 }
 
 /** How to reach a server in the guest. */
-export interface PortWay {
-  readonly channel: GuestChannel;
+export interface PortWay extends PortGuest {
   readonly ingress: Ingress;
 }
 
@@ -30,15 +28,16 @@ export interface PortWay {
  */
 export async function forwardToPort(
   exchange: PortExchange,
-  { channel, ingress }: PortWay,
+  way: PortWay,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
   const { request, response, port, upgrade } = exchange;
+  const { ingress } = way;
   const maskHost = ingress.maskHost?.replaceAll("${PORT}", String(port));
   const authority = authorityOf(request);
   const tlsHost = ingress.httpsPorts.includes(port) ? (maskHost ?? authority ?? "") : undefined;
-  const connection = await connectPort({ port, tlsHost }, channel, clock, signal);
+  const connection = await connectPort({ port, tlsHost }, way, clock, signal);
   try {
     const headers = portHeaders({ raw: request.rawHeaders, authority, maskHost });
     const answer = await ask({ request, upgrade, headers }, connection, signal);

@@ -51,6 +51,8 @@ export interface SandboxService {
   connect(id: string, wish: ConnectWish, signal: AbortSignal): Promise<Connected>;
   /** Throws `conflict` when it is paused already. With `memory` it will go on where it was. */
   pause(id: string, memory: boolean): Promise<void>;
+  /** Gives it a way to the internet, or takes it. Throws `conflict` where that cannot be done while it runs. */
+  setInternetAccess(id: string, allowed: boolean, signal: AbortSignal): Promise<void>;
   /** Sets the end to `timeoutMs` from now, sooner or later than it was. */
   setTimeout(id: string, timeoutMs: number): Promise<void>;
   /** False when there is no such sandbox. Resolves when nothing of it is left. */

@@ -253,6 +253,7 @@ describe("the preview of a guest's port", () => {
       assert.deepEqual([status, type], [502, "text/html; charset=utf-8"]);
       assert.match(page, /<title>Sandbox Not Found<\/title>\n<h1>The sandbox was not found<\/h1>/);
     }
+    await text(await exchange(api, { method: "POST", path: "/process.Process/Start", body: "{}" }));
     const asked = ask("i0001", { "user-agent": agent });
     while (api.channel.attempts < 7) {
       await settled();

@@ -5,6 +5,7 @@ import { describe, it } from "node:test";
 import { Failure } from "../base/failure.ts";
 import { assertNothingLeft, takeCensus } from "../base/testing/census.ts";
 import { settled, VirtualClock } from "../base/testing/virtual-clock.ts";
+import { recentMsMax } from "./recent-work.ts";
 import { apiWith, exchange, GuestServer } from "./testing/guest-server.ts";
 
 describe("traffic to a sandbox's agent", () => {
@@ -158,6 +159,7 @@ describe("traffic to a port in a sandbox", () => {
     const clock = new VirtualClock();
     await using guest = await GuestServer.listen((_request, response) => void response.end("up"));
     await using api = await apiWith(guest, clock);
+    await startSomething(api);
     const headers = { "e2b-sandbox-port": "3000" };
     const answer = exchange(api, { path: "/", headers });
     while (api.channel.attempts < 3) await advance(clock, 100);
@@ -170,6 +172,7 @@ describe("traffic to a port in a sandbox", () => {
     const clock = new VirtualClock();
     await using guest = await GuestServer.listen((_request, response) => void response.end());
     await using api = await apiWith(guest, clock);
+    await startSomething(api);
     const asked = exchange(api, { path: "/", headers: { "e2b-sandbox-port": "3000" } });
     while (api.channel.attempts < 7) await advance(clock, 100);
     const answered = await asked;
@@ -182,6 +185,21 @@ describe("traffic to a port in a sandbox", () => {
       code: 502,
     });
     assert.equal(api.channel.attempts, 7);
+  });
+
+  it("a closed port of a guest in which nothing was done lately is told of at once", async () => {
+    const clock = new VirtualClock();
+    await using guest = await GuestServer.listen((_request, response) => void response.end());
+    await using api = await apiWith(guest, clock);
+    const ask = async () => {
+      const answer = await exchange(api, { path: "/", headers: { "e2b-sandbox-port": "3000" } });
+      await text(answer);
+      return answer.statusCode;
+    };
+    assert.deepEqual([await ask(), api.channel.attempts], [502, 1]);
+    await startSomething(api);
+    await clock.advance(recentMsMax);
+    assert.deepEqual([await ask(), api.channel.attempts], [502, 2]);
   });
 
   it("nothing is left of an exchange, whether it ended or was cut", async () => {
@@ -202,6 +220,10 @@ describe("traffic to a port in a sandbox", () => {
     await assertNothingLeft(before);
   });
 });
+
+async function startSomething(api: Awaited<ReturnType<typeof apiWith>>): Promise<void> {
+  await text(await exchange(api, { method: "POST", path: "/process.Process/Start", body: "{}" }));
+}
 
 async function advance(clock: VirtualClock, ms: number): Promise<void> {
   await settled();

@@ -19,6 +19,7 @@ import {
 } from "./gone.ts";
 import { forwardToPort, type PortExchange, type PortWay } from "./port-traffic.ts";
 import type { SandboxService } from "./ports.ts";
+import { RecentWork } from "./recent-work.ts";
 import { type Ingress, ingressOf } from "../sandbox/ingress.ts";
 import type { SandboxView } from "../sandbox/sandbox-view.ts";
 
@@ -37,9 +38,11 @@ export interface Exchange extends PortExchange {
 /** The way from the one port into the guests: to their agents, and to whatever else listens there. */
 export class SandboxTraffic {
   readonly #options: SandboxTrafficOptions;
+  readonly #work: RecentWork;
 
   constructor(options: SandboxTrafficOptions) {
     this.#options = options;
+    this.#work = new RecentWork(options.clock);
   }
 
   /** Answers one request; never throws. */
@@ -68,7 +71,11 @@ export class SandboxTraffic {
     const { request, response, id, port } = exchange;
     const way = this.#way(id) ?? (await this.#reach(exchange, signal));
     if (way === undefined) return answerRefusal(request, response, sandboxGone(id));
-    if (port === agentPort) return await forwardToAgent(exchange, way.channel, signal);
+    if (port === agentPort) {
+      // Whatever starts a server in the guest comes as a POST.
+      if (request.method === "POST") this.#work.note(way.channel);
+      return await forwardToAgent(exchange, way.channel, signal);
+    }
     const refusal = whyNotIn(request, id, way.ingress);
     if (refusal !== undefined) {
       request.resume();
@@ -109,7 +116,8 @@ export class SandboxTraffic {
   #way(id: string): PortWay | undefined {
     const { sandboxes } = this.#options;
     try {
-      return { channel: sandboxes.channel(id), ingress: sandboxes.ingress(id) };
+      const channel = sandboxes.channel(id);
+      return { channel, ingress: sandboxes.ingress(id), mayOpen: this.#work.mayOpen(channel) };
     } catch {
       return undefined;
     }

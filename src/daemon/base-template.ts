@@ -92,7 +92,8 @@ async function prove(
   const id = `i${randomId(random, 20)}`;
   const order = {
     ...{ id, build, how, vcpus, memoryBytes },
-    ...{ envs: {}, accessToken: undefined, allowInternet: false, uid: uid?.uid, onProcess: () => {} },
+    ...{ templateId: "", envs: {}, accessToken: undefined, allowInternet: false },
+    ...{ uid: uid?.uid, onProcess: () => {} },
     directory: path.join(configuration.data, "sandboxes", id),
     socketDirectory: path.join(premises.runDirectory, id),
   };

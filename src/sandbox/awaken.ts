@@ -129,11 +129,16 @@ async function connectTo(
   return await LastingChannel.connect(options, signal);
 }
 
+/** What a guest may know of its sandbox. */
+function factsOf({ id, templateId }: LaunchOrder) {
+  return { E2B_SANDBOX: "true", E2B_SANDBOX_ID: id, E2B_TEMPLATE_ID: templateId };
+}
+
 function settingsOf(order: LaunchOrder, { envs, user, workdir }: Metafile) {
   return {
     hostname: order.id,
     bootId: randomUUID(),
-    envVars: { ...envs, ...order.envs, E2B_SANDBOX: "true", E2B_SANDBOX_ID: order.id },
+    envVars: { ...envs, ...order.envs, ...factsOf(order) },
     defaultUser: user,
     ...(order.accessToken === undefined ? {} : { accessToken: order.accessToken }),
     ...(workdir === undefined ? {} : { defaultWorkdir: workdir }),

@@ -2,7 +2,9 @@ import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import type { LentNetwork, Networks } from "../network/networks.ts";
 import { networkName } from "../network/remains.ts";
-import type { StartOrder } from "./launcher.ts";
+import type { Machine } from "../machine/machine.ts";
+import { netdevName } from "../machine/machine-spec.ts";
+import type { InternetWay, StartOrder } from "./launcher.ts";
 import { networkFile } from "./places.ts";
 
 type Owner = Pick<StartOrder, "socketDirectory">;
@@ -32,4 +34,13 @@ export function notedNetwork(owner: Owner): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** What a machine that has a network is disconnected from it by: its card has a carrier, or none. */
+export function internetWay(machine: Pick<Machine, "execute">, owner: Owner): InternetWay | undefined {
+  if (notedNetwork(owner) === undefined) return undefined;
+  const set = async (open: boolean, signal: AbortSignal) => {
+    await machine.execute("set_link", { name: netdevName, up: open }, signal);
+  };
+  return { set };
 }

@@ -21,7 +21,7 @@ import { type AgentTools, doze, type Dozing, type Sleeping, takeOver, wake, wake
 import type { BuildLease, BuildSource } from "./build-source.ts";
 import { capture } from "./capture.ts";
 import { DiskTrouble } from "./disk-trouble.ts";
-import { networkFor, noteNetwork } from "./guest-network.ts";
+import { internetWay, networkFor, noteNetwork } from "./guest-network.ts";
 import { type Bounds, groupFor, join } from "./guest-bounds.ts";
 import type { Guest, LaunchOrder, StartedMachine, StartOrder } from "./launcher.ts";
 import { type MachineParts, machineParts } from "./machine-parts.ts";
@@ -147,8 +147,7 @@ async function wakeHeld(
     trouble.tolerate();
     lent?.tolerate();
   }
-  const left = order.left ?? dozing;
-  const channelSecret = left?.channelSecret ?? random.bytes(secretBytes);
+  const channelSecret = (order.left ?? dozing)?.channelSecret ?? random.bytes(secretBytes);
   const awake = AbortSignal.any([signal, trouble.stopped, ...(lent ? [lent.failed] : [])]);
   const sleeping = { machine, lease, parts, channelSecret, steps, held };
   const channel = await begin(order, { ...sleeping, dozing }, options, awake).catch(
@@ -179,6 +178,7 @@ async function wakeHeld(
       trouble.letGo();
       await machine.resume(signal);
     },
+    internet: internetWay(machine, order),
     isAlive: () => isAlive(machine.identity),
     isStalled: () => trouble.isStalled || lent?.isStalled === true,
     leave: () => {

@@ -43,6 +43,8 @@ export interface StartOrder {
 }
 
 export interface LaunchOrder extends StartOrder {
+  /** Of the template that the sandbox was started from. */
+  readonly templateId: string;
   readonly envs: Readonly<Record<string, string>>;
   /** What the agent asks of its callers; undefined leaves it open. */
   readonly accessToken: string | undefined;
@@ -57,6 +59,12 @@ export interface CaptureOrder {
   readonly memory: boolean;
 }
 
+/** The way of a guest to the internet. */
+export interface InternetWay {
+  /** Opens or closes it. What was connected before is cut off meanwhile. */
+  set(open: boolean, signal: AbortSignal): Promise<void>;
+}
+
 /** A virtual machine whose agent answers. Disposing of it ends it and removes all of it. */
 export interface Guest extends AsyncDisposable {
   readonly channel: GuestChannel;
@@ -68,6 +76,8 @@ export interface Guest extends AsyncDisposable {
   isStalled(): boolean;
   /** Stops it and copies what it changed of its build. It stays stopped, also when that fails: dispose, or `goOn`. */
   capture(order: CaptureOrder, signal: AbortSignal): Promise<BuildParts>;
+  /** Undefined when no way leads to the internet from its machine, open or not. */
+  readonly internet: InternetWay | undefined;
   /** Lets it run again. */
   goOn(signal: AbortSignal): Promise<void>;
   /** Lets go of it: its machine runs on, for the next daemon to take over. */

@@ -15,7 +15,7 @@ type Event =
   | { readonly kind: "connect" | "setTimeout"; readonly who: number; readonly ms: number }
   | { readonly kind: "pause"; readonly who: number; readonly memory: boolean }
   | {
-      readonly kind: "fork" | "stall" | "captureFails" | "keepFails" | "stuck" | "traffic";
+      readonly kind: "fork" | "stall" | "captureFails" | "keepFails" | "stuck" | "traffic" | "open" | "close";
       readonly who: number;
     }
   | { readonly kind: "restart" };
@@ -31,6 +31,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   fc.record({ kind: fc.constant("advance"), ms }),
   fc.record({ kind: fc.constantFrom("answer", "fail", "die", "hangUp", "kill", "brokenKill"), who }),
   fc.record({ kind: fc.constantFrom("connect", "setTimeout"), who, ms }),
+  fc.record({ kind: fc.constantFrom("open", "close"), who }),
 );
 
 /** Outcomes that a client may see, whatever races with what. Anything else is a bug. */
@@ -65,6 +66,8 @@ class Story {
     if (event.kind === "traffic") this.#note(sandboxes.reach(id, () => true, never));
     if (event.kind === "pause") this.#note(sandboxes.pause(id, event.memory));
     if (event.kind === "fork") this.#note(this.#fork(id));
+    if (event.kind === "open" || event.kind === "close")
+      this.#note(sandboxes.setInternetAccess(id, event.kind === "open", never));
     if (event.kind === "keepFails") this.#scene.snapshots.nextFailure = diskFull;
     if (launch === undefined) return;
     if (event.kind === "stall") launch.captured = () => new Promise(() => {});
@@ -73,7 +76,10 @@ class Story {
     if (event.kind === "setTimeout") this.#note(sandboxes.setTimeout(id, event.ms));
   }
 
-  /** What runs is listed, has a place and a guest; what sleeps has a build; what does neither has no channel. */
+  /**
+   * What runs is listed, has a place and a guest, and no way out that it was not given; what sleeps has a build;
+   * what does neither has no channel.
+   */
   async check(): Promise<void> {
     const { sandboxes, launcher, store } = this.#scene;
     const listed = await sandboxes.list({ order: "asc", limit: 100 });
@@ -86,6 +92,8 @@ class Story {
       assert.ok(launcher.there.has(id), "what is listed is there");
       assert.equal((await store.sandboxes.get(id))?.state, "running");
       assert.ok(sandboxes.channel(id));
+      const { allowInternet } = await sandboxes.get(id);
+      assert.ok(allowInternet || launcher.of(id)?.internet !== true, "none has more than its record says");
     }
     const known = new Set((await store.sandboxes.all()).map(({ id }) => id));
     for (const id of launcher.there) assert.ok(known.has(id), "what is there is known to the store");

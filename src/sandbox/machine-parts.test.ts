@@ -32,6 +32,7 @@ describe("machineParts", () => {
       how: "restore",
       vcpus: 1,
       memoryBytes: 2 ** 20,
+      templateId: "t0",
       envs: {},
       accessToken: undefined,
       allowInternet: false,

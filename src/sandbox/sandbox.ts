@@ -62,7 +62,7 @@ export class Sandbox {
   }
 
   /** Undefined unless it runs. */
-  get guest(): Pick<Guest, "channel" | "isStalled"> | undefined {
+  get guest(): Pick<Guest, "channel" | "isStalled" | "internet"> | undefined {
     return this.#state.kind === "running" ? this.#state.guest : undefined;
   }
 
@@ -78,10 +78,8 @@ export class Sandbox {
   start(awakening: Awakening, signal: AbortSignal): Promise<void> {
     const from = fromOf(this.#record);
     const cancel = new AbortController();
-    const { records } = this.#options;
-    const note = async () => {
-      if (from === "nothing") await records.insert(this.#record);
-    };
+    const note = async () =>
+      from === "nothing" ? await this.#options.records.insert(this.#record) : undefined;
     const either = AbortSignal.any([signal, cancel.signal]);
     const launching = this.#tenancy.begin(awakening, note, either);
     this.#state = { kind: "starting", from, cancel, launching };
@@ -117,9 +115,14 @@ export class Sandbox {
     if (this.#state.kind !== "running") return false;
     const { expiry } = this.#state;
     change(expiry);
-    this.#record = { ...this.#record, endAt: expiry.endAt };
-    await this.#options.records.update(this.#record.id, { endAt: expiry.endAt });
+    await this.amend({ endAt: expiry.endAt });
     return true;
+  }
+
+  /** Changes its record and no more. */
+  async amend(change: Partial<Pick<SandboxRecord, "endAt" | "allowInternet">>): Promise<void> {
+    this.#record = { ...this.#record, ...change };
+    await this.#options.records.update(this.#record.id, change);
   }
 
   /** Lets go of one that runs: its machine goes on without this daemon, and its record says where. */
@@ -189,7 +192,6 @@ export class Sandbox {
 
   /** From here on its time runs: waiting for the start costs the client nothing. */
   #run(guest: Guest, from: From, timeoutMs: number) {
-    const { clock } = this.#options;
     const { paused, ...record } = this.#record;
     const before = from === "former run" ? record.endAt : undefined; // to the millisecond what it was
     const { endAt } = this.#letRun(guest, Math.max(timeoutMs, paused?.remainingMs ?? 0), before);
@@ -197,9 +199,8 @@ export class Sandbox {
       if (this.#state.kind === "running" && this.#state.guest === guest)
         this.#endUnasked("lost", { lastWords });
     });
-    const { channelSecret } = guest;
-    const startedAt = from === "nothing" ? clock.now() : record.startedAt;
-    const changes = { state: "running", startedAt, endAt, channelSecret } as const;
+    const startedAt = from === "nothing" ? this.#options.clock.now() : record.startedAt;
+    const changes = { state: "running", startedAt, endAt, channelSecret: guest.channelSecret } as const;
     this.#record = { ...record, ...changes };
     return { ...changes, paused: null };
   }
@@ -229,7 +230,6 @@ export class Sandbox {
   }
 
   async #pause(former: Promise<unknown>, { guest, memory, remainingMs, signal }: Pausing): Promise<void> {
-    const { snapshots } = this.#options;
     await former.catch(() => "whoever began it knows");
     const wish = { id: this.#record.id, guest, memory, remainingMs };
     try {
@@ -243,7 +243,7 @@ export class Sandbox {
     signal.throwIfAborted();
     await this.#tenancy.pauseBetween(guest);
     if (this.#endReason === undefined) this.#state = { kind: "asleep" };
-    snapshots.sweep();
+    this.#options.snapshots.sweep();
   }
 
   /** The pause failed: it runs on as if nothing had been, with what was left of its time. */

@@ -10,9 +10,11 @@ import { checkLimit, checkRequest, checkTimeout, type CreateRequest } from "./cr
 import { type Ingress, ingressOf } from "./ingress.ts";
 import type { GuestChannel } from "./launcher.ts";
 import { inspectionOf } from "./inspection.ts";
+import { setInternetAccess } from "./internet-access.ts";
 import { MachinePool } from "./machine-pool.ts";
 import { newPlaces } from "./new-places.ts";
 import { forkRecord } from "./new-record.ts";
+import { noSuchSandbox } from "./no-such-sandbox.ts";
 import { capture, type Captured, type Connected } from "./outcomes.ts";
 import { type Prepared, prepareCreate } from "./prepare-create.ts";
 import { Sandbox } from "./sandbox.ts";
@@ -108,6 +110,11 @@ export class Sandboxes implements AsyncDisposable {
     await this.#running(id).changeEnd((end) => end.set(timeoutMs));
   }
 
+  /** Gives it a way to the internet, or takes it. Throws `conflict` where that cannot be done while it runs. */
+  async setInternetAccess(id: string, allowed: boolean, signal: AbortSignal): Promise<void> {
+    await setInternetAccess(this.#known(id), allowed, this.#options.clock, signal);
+  }
+
   /** Puts it to sleep; with `memory` it goes on where it was. Throws `conflict` when it sleeps already. */
   async pause(id: string, memory: boolean): Promise<void> {
     const sandbox = this.#known(id);
@@ -176,13 +183,8 @@ export class Sandboxes implements AsyncDisposable {
   }
 
   inspect() {
-    const sandboxes = inspectionOf(this.#live.values());
-    return {
-      sandboxes,
-      pool: this.#pool.ids,
-      places: this.#admission.inside,
-      waiting: this.#admission.waiting,
-    };
+    const { inside: places, waiting } = this.#admission;
+    return { sandboxes: inspectionOf(this.#live.values()), pool: this.#pool.ids, places, waiting };
   }
 
   /**
@@ -292,8 +294,4 @@ export class Sandboxes implements AsyncDisposable {
     this.#options.meter.gauge("larder_sandboxes_paused", asleep);
     this.#options.meter.gauge("larder_creates_waiting", this.#admission.waiting);
   }
-}
-
-function noSuchSandbox(id: string): Failure {
-  return new Failure("not_found", `there is no sandbox '${id}'`);
 }

@@ -115,7 +115,7 @@ export class Tenancy {
 
   #order(how: LaunchOrder["how"]): LaunchOrder {
     const { records, logger, record, change, accessToken } = this.#options;
-    const { id, build, vcpus, memoryBytes, envs, allowInternet } = record();
+    const { id, templateId, build, vcpus, memoryBytes, envs, allowInternet } = record();
     const { directory, socketDirectory, uid } = record();
     const onProcess: LaunchOrder["onProcess"] = (process) => {
       change({ process });
@@ -126,6 +126,7 @@ export class Tenancy {
       });
     };
     const places = { directory, socketDirectory, uid };
-    return { id, build, how, vcpus, memoryBytes, envs, accessToken, allowInternet, ...places, onProcess };
+    const machine = { id, build, how, vcpus, memoryBytes, allowInternet, ...places };
+    return { ...machine, templateId, envs, accessToken, onProcess };
   }
 }

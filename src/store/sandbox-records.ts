@@ -73,6 +73,7 @@ export type SandboxChange = Partial<
 > & {
   /** Null: it sleeps no more. */
   readonly paused?: PausedState | null;
+  readonly allowInternet?: boolean;
 };
 
 export interface RecordPage {
@@ -100,9 +101,11 @@ export class SandboxRecords {
   }
 
   /** Changes nothing when there is no such record. */
-  async update(id: string, { process, channelSecret, paused, ...columns }: SandboxChange): Promise<void> {
+  async update(id: string, change: SandboxChange): Promise<void> {
+    const { process, channelSecret, paused, allowInternet, ...columns } = change;
     const changes: Updateable<SandboxesTable> = {
       ...columns,
+      ...(allowInternet === undefined ? {} : { allowInternet: Number(allowInternet) }),
       ...(paused === undefined ? {} : { paused: paused === null ? null : JSON.stringify(paused) }),
       ...(process === undefined ? {} : { pid: process.pid, processStart: process.startTime }),
       ...(channelSecret === undefined ? {} : { channelSecret: channelSecret.toString("hex") }),

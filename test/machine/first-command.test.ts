@@ -75,6 +75,21 @@ describe("a sandbox, through the unmodified SDK", () => {
     await sandbox.kill();
   });
 
+  it("knows which sandbox it is, by its environment and by files", async () => {
+    const sandbox = await newest.Sandbox.create({ ...served.sdk });
+    const { templateId } = await sandbox.getInfo();
+    const facts = { E2B_SANDBOX: "true", E2B_SANDBOX_ID: sandbox.sandboxId, E2B_TEMPLATE_ID: templateId };
+    const ask = Object.keys(facts).map((name) => `echo $${name}; cat /run/e2b/.${name}; echo`);
+    const { stdout } = await sandbox.commands.run(ask.join("; "));
+    assert.equal(
+      stdout,
+      Object.values(facts)
+        .map((value) => `${value}\n${value}\n`)
+        .join(""),
+    );
+    await sandbox.kill();
+  });
+
   it("lets no guest out: no route, no daemon, no local network", async () => {
     const sandbox = await newest.Sandbox.create({ ...served.sdk });
     const port = new URL(served.url).port;

@@ -116,6 +116,27 @@ describe("the network of a sandbox", () => {
     assert.equal(await page(offline, `http://${world.internet}/`), "");
   });
 
+  it("may be closed while its sandbox runs and opened again, and stays closed over a pause", async () => {
+    const sandbox = await Sandbox.create({ ...served.sdk });
+    const seen = () => page(sandbox, `http://${world.internet}/`);
+    await sandbox.updateNetwork({ allowInternetAccess: false });
+    const began = Date.now();
+    assert.equal(await seen(), "");
+    assert.ok(Date.now() - began < 7000, "nothing was waited for");
+    await sandbox.updateNetwork({});
+    assert.equal(await seen(), "internet\n");
+    await sandbox.updateNetwork({ denyOut: ({ allTraffic }) => [allTraffic] });
+    await sandbox.pause();
+    await sandbox.connect();
+    assert.equal(await seen(), "");
+    await assert.rejects(sandbox.updateNetwork({}), /was started without internet access/);
+    await sandbox.pause();
+    await sandbox.updateNetwork({});
+    await sandbox.connect();
+    assert.equal(await seen(), "internet\n");
+    await sandbox.kill();
+  });
+
   it("ends with its sandbox, and lives on with it when its daemon is killed", async () => {
     await online.kill();
     await offline.kill();
@@ -126,6 +147,8 @@ describe("the network of a sandbox", () => {
     served = await serveAt(world.host, await small.onHost(world.localResolver), { LARDER_HOST: "0.0.0.0" });
     const again = await Sandbox.connect(left.sandboxId, served.sdk);
     assert.equal(await page(again, `http://${world.internet}/`), "internet\n");
+    await again.updateNetwork({ allowInternetAccess: false });
+    assert.equal(await page(again, `http://${world.internet}/`), "", "the next daemon can close it, too");
     await again.kill();
     assert.deepEqual(await findByArgument(markerOf(left.sandboxId)), []);
     await assertNoLeaks(served);

@@ -29,6 +29,7 @@ function done(wanted: object, clock = now) {
     setHostname: note("hostname"),
     setBootId: note("bootId"),
     setMachineId: note("machineId"),
+    showFact: (name, value) => note("fact")(`${name}=${value}`),
   };
   const settings = new Settings("nobody");
   const kept: SettingValues[] = [];
@@ -69,6 +70,16 @@ describe("init", () => {
     );
     const { accessToken: _, ...open } = good;
     assert.equal(done(open).settings.accessToken, undefined);
+  });
+
+  it("shows in files which sandbox this is, and nothing else of the environment", () => {
+    const envVars = { E2B_SANDBOX: "true", E2B_SANDBOX_ID: "i1", E2B_TEMPLATE_ID: "t1", E2B_API_KEY: "own" };
+    const shown = done({ ...good, envVars }).calls.filter(([name]) => name === "fact");
+    const facts = ["E2B_SANDBOX=true", "E2B_SANDBOX_ID=i1", "E2B_TEMPLATE_ID=t1"];
+    assert.deepEqual(
+      shown,
+      facts.map((fact) => ["fact", fact]),
+    );
   });
 
   it("keeps for the agent that may come after it what it was told", () => {

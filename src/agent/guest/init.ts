@@ -11,6 +11,8 @@ const behindMsMax = 50;
 const aheadMsMax = 5000;
 const entropyBytesMin = 32;
 const entropyBytesMax = 512;
+/** Variables that are files too; what a client has set is nobody's but its commands'. */
+const facts = ["E2B_SANDBOX", "E2B_SANDBOX_ID", "E2B_TEMPLATE_ID"];
 
 export interface InitContext {
   readonly identity: MachineIdentity;
@@ -29,6 +31,10 @@ export function init(body: string, { identity, random, settings, inheritance }: 
   identity.setHostname(wanted.hostname);
   identity.setBootId(wanted.bootId);
   identity.setMachineId(random.bytes(16).toString("hex"));
+  for (const name of facts) {
+    const value = wanted.envVars[name];
+    if (value !== undefined) identity.showFact(name, value);
+  }
   settings.apply(wanted);
   const { accessToken, envVars, defaultUser, defaultWorkdir } = wanted;
   inheritance.keepSettings({ accessToken, envVars, defaultUser, defaultWorkdir });

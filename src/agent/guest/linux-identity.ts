@@ -1,4 +1,4 @@
-import { existsSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { errnoError, type Foreign, type Koffi } from "./foreign.ts";
 import { hostsWith } from "./hosts.ts";
 import type { MachineIdentity } from "./machine-identity.ts";
@@ -13,6 +13,8 @@ const bindMount = 4096;
 const bootIdPath = "/proc/sys/kernel/random/boot_id";
 /** On a file system in memory: what is bound over the kernel's file is never part of the disk. */
 const bootIdFile = "/run/larder-boot-id";
+/** The same: whoever starts from that disk is another sandbox. */
+const factDirectory = "/run/e2b";
 
 /** The identity of the machine that the agent runs in. Needs root. */
 export class LinuxIdentity implements MachineIdentity {
@@ -68,6 +70,11 @@ export class LinuxIdentity implements MachineIdentity {
 
   setMachineId(id: string): void {
     overwrite("/etc/machine-id", `${id}\n`);
+  }
+
+  showFact(name: string, value: string): void {
+    mkdirSync(factDirectory, { recursive: true });
+    writeFileSync(`${factDirectory}/.${name}`, value);
   }
 }
 

@@ -13,4 +13,6 @@ export interface MachineIdentity {
   setBootId(uuid: string): void;
   /** 32 hexadecimal digits. */
   setMachineId(id: string): void;
+  /** Shows `value` in a file that programs look into whose environment is not ours: `/run/e2b/.NAME`. */
+  showFact(name: string, value: string): void;
 }

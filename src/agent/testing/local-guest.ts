@@ -52,6 +52,7 @@ const identity: MachineIdentity = {
   setHostname: () => {},
   setBootId: () => {},
   setMachineId: () => {},
+  showFact: () => {},
 };
 
 startAgent({

@@ -97,6 +97,11 @@ export class FakeSandboxes implements SandboxService {
     this.#views.set(id, { ...view, state: "paused" });
   }
 
+  async setInternetAccess(id: string, allowed: boolean): Promise<void> {
+    const view = await this.get(id);
+    this.#views.set(id, { ...view, allowInternet: allowed });
+  }
+
   async setTimeout(id: string, timeoutMs: number): Promise<void> {
     const view = await this.get(id);
     this.#views.set(id, { ...view, endAt: view.startedAt + timeoutMs });

@@ -23,6 +23,7 @@ export class FakeLaunch {
 
   constructor(order: LaunchOrder, signal: AbortSignal) {
     this.order = order;
+    if (order.allowInternet) this.internet = true;
     signal.addEventListener("abort", () => this.#outcome.reject(signal.reason as Error), { once: true });
   }
 
@@ -31,7 +32,9 @@ export class FakeLaunch {
   /** Captures that began; each waits for this, and then fails with what is thrown. */
   captures = 0;
   captured: (signal: AbortSignal) => Promise<void> = async () => {};
-  /** It does not run again when it is told to. */
+  /** Whether the way to the internet is open; undefined when there is none. */
+  internet: boolean | undefined;
+  /** It does not do what it is told: to run again, or with its network card. */
   stuck = false;
 
   async capture(signal: AbortSignal): Promise<BuildParts> {
@@ -41,6 +44,11 @@ export class FakeLaunch {
     this.captures += 1;
     await abortable(this.captured(signal), signal);
     return { images: {}, metafile: Buffer.from("{}"), inputs: [] };
+  }
+
+  setInternet(open: boolean): void {
+    if (!this.isAlive || this.stuck) throw new Failure("unavailable", "the machine does not answer");
+    this.internet = open;
   }
 
   goOn(): void {
@@ -151,6 +159,7 @@ export class FakeLauncher implements Launcher {
       },
       channelSecret: Buffer.alloc(16, 1),
       capture: (_what, signal) => launch.capture(signal),
+      internet: order.allowInternet ? { set: async (open) => launch.setInternet(open) } : undefined,
       goOn: async () => launch.goOn(),
       isAlive: () => launch.isAlive,
       isStalled: () => launch.isStalled,
