@@ -15,6 +15,7 @@ export const baseRecipe = {
   defaultWorkdir: "/home/user",
   /** Debian's packages beside those that are essential, without what they only recommend. */
   packages: [
+    "attr",
     "ca-certificates",
     "curl",
     "git",

@@ -102,6 +102,9 @@ async function useFiles(channel: AgentChannel, signal: AbortSignal, own: Headers
   const file = `/files?path=${encodeURIComponent("/tmp/.warm")}&username=${baseRecipe.defaultUser}`;
   const octets = { ...own, "content-type": "application/octet-stream" };
   await drained(channel, { method: "POST", path: file, headers: octets, body: Buffer.from("warm") }, signal);
+  const form = { ...own, "content-type": "multipart/form-data; boundary=b" };
+  const part = '--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\nwarm\r\n--b--\r\n';
+  await drained(channel, { method: "POST", path: file, headers: form, body: Buffer.from(part) }, signal);
   await drained(channel, { method: "GET", path: file, headers: own }, signal);
   const body = Buffer.from(JSON.stringify({ path: baseRecipe.defaultWorkdir, depth: 1 }));
   const headers = { ...own, "content-type": "application/json", "connect-protocol-version": "1" };
