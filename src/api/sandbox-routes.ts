@@ -3,7 +3,6 @@ import type { FastifyPluginCallbackZod } from "fastify-type-provider-zod";
 import { z } from "zod";
 import type { Clock } from "../base/clock.ts";
 import { deadline } from "../base/deadline.ts";
-import { Failure } from "../base/failure.ts";
 import type { Logger } from "../base/logger.ts";
 import { clientSignal } from "./client-signal.ts";
 import { sandboxIdOf } from "./destination.ts";
@@ -13,6 +12,7 @@ import { lifecycleOf } from "./lifecycle.ts";
 import { deniesInternet, ingressOf } from "./network-fields.ts";
 import type { SandboxService } from "./ports.ts";
 import type { CreateRequest } from "../sandbox/create-request.ts";
+import { noSuchSandbox } from "../sandbox/no-such-sandbox.ts";
 import type { Connected } from "../sandbox/outcomes.ts";
 import type { SandboxView } from "../sandbox/sandbox-view.ts";
 import { connectBody, type CreateBody, createBody, refreshBody, timeoutBody } from "./sandbox-bodies.ts";
@@ -140,8 +140,4 @@ export function idOf(sent: string): string {
   const id = sandboxIdOf(sent);
   if (id === undefined) throw noSuchSandbox(sent);
   return id;
-}
-
-function noSuchSandbox(id: string): Failure {
-  return new Failure("not_found", `there is no sandbox '${id}'`);
 }

@@ -31,7 +31,7 @@ const imageEntry = z
   })
   .refine((image) => image.packBytes <= image.storageBytes, "has a pack larger than what it holds");
 
-/** Where something lies on a device. */
+/** Where something lies on a device, in bytes. */
 const range = z.strictObject({ offset: blocks, bytes: blocks });
 
 /** What a host must match to run the memory of a build. */

@@ -227,9 +227,8 @@ export class ChunkFetcher {
       this.#forget(flight);
       const { first, count } = flight;
       const { artifact, build } = this.#file.index;
-      const chunks = `chunks ${first} to ${first + count - 1} of ${artifact} of build ${build}`;
-      const message = `${chunks} could not be had`;
-      const told = new Failure(failure.code, message, { cause: failure });
+      const what = `chunks ${first} to ${first + count - 1} of ${artifact} of build ${build}`;
+      const told = new Failure(failure.code, `${what} could not be had`, { cause: failure });
       for (const landing of flight.landings.values()) landing.fail(told);
     }
     this.#forget(flight);

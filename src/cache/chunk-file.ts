@@ -6,8 +6,8 @@ import { ChunkReaders } from "./chunk-readers.ts";
 import { ChunkSet } from "./chunk-set.ts";
 import { ChunkSpace } from "./chunk-space.ts";
 import type { Disk } from "./disk.ts";
-import type { Journal } from "./journal.ts";
 import { FileSeal } from "./file-seal.ts";
+import type { Journal } from "./journal.ts";
 import { onDisk } from "./on-disk.ts";
 
 export interface ChunkFileOptions {
@@ -60,14 +60,13 @@ export class ChunkFile {
     this.index = options.index;
     this.#options = options;
     this.#space = space;
-    this.#seal = new FileSeal(options.sealed);
     this.present = new Bitmap(options.index.chunkCount);
     this.#suspect = new Bitmap(options.index.chunkCount);
     const { chunkCount } = options.index;
     this.#allocated = new ChunkSet([...options.kept].filter((chunk) => chunk < chunkCount));
     const known = options.suspect ? this.#suspect : this.present;
     for (const chunk of this.#allocated) known.add(chunk);
-    if (this.#isWhole) this.#seal.renew();
+    this.#seal = new FileSeal(options.sealed, () => this.#isWhole);
     this.#keeper = new ChunkKeeper({
       sync: () => space.sync(),
       record: (chunks) => this.#record(chunks),

@@ -5,14 +5,15 @@
  *                    └────────────retire─────────────────▲
  */
 export class FileSeal {
-  #isSealed = false;
+  #isSealed: boolean;
   #isBound: boolean;
   #retiring: Promise<void> | undefined;
   #retirements = 0;
 
-  /** A file that was sealed in a former life is bound. It is sealed again by `renew`. */
-  constructor(wasSealed: boolean) {
+  /** A file that was sealed in a former life is bound; it is sealed if it is whole and verified. */
+  constructor(wasSealed: boolean, isWhole: () => boolean) {
     this.#isBound = wasSealed;
+    this.#isSealed = wasSealed && isWhole();
   }
 
   get isSealed(): boolean {
@@ -22,11 +23,6 @@ export class FileSeal {
   /** All of it has to go when a part of it is bad: it is sealed, or may be said to be. */
   get isBound(): boolean {
     return this.#isBound || this.#retiring !== undefined;
-  }
-
-  /** A file that was sealed in a former life is whole. */
-  renew(): void {
-    this.#isSealed = this.#isBound;
   }
 
   /**

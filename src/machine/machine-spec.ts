@@ -1,3 +1,4 @@
+import type { DeviceRange } from "../build/manifest.ts";
 import type { FileIdentity } from "./memory-maps.ts";
 
 /** What the host runs machines with. */
@@ -20,7 +21,7 @@ export interface MachineSpec {
   readonly memfile: Memfile;
   readonly rootDisk: RootDisk;
   /** A file, or where it lies on the export that an overlay is laid over: behind the root disk. */
-  readonly agentDisk: string | DiskPart;
+  readonly agentDisk: string | DeviceRange;
   /** For a boot. The frequency of the time stamp counter is needed under emulation. */
   readonly boot?: {
     readonly kernel: string;
@@ -56,12 +57,6 @@ export interface NetworkPlace {
   readonly netNamespace: string;
   /** Has to be entered too by who is not root. */
   readonly userNamespace: string;
-}
-
-/** A stretch of a device, in bytes. */
-export interface DiskPart {
-  readonly offset: number;
-  readonly bytes: number;
 }
 
 export type RootDisk =

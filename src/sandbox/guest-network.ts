@@ -37,8 +37,8 @@ export function notedNetwork(owner: Owner): string | undefined {
 }
 
 /** What a machine that has a network is disconnected from it by: its card has a carrier, or none. */
-export function internetWay(machine: Pick<Machine, "execute">, owner: Owner): InternetWay | undefined {
-  if (notedNetwork(owner) === undefined) return undefined;
+export function internetWay(machine: Pick<Machine, "execute" | "spec">): InternetWay | undefined {
+  if (machine.spec.network === undefined) return undefined;
   const set = async (open: boolean, signal: AbortSignal) => {
     await machine.execute("set_link", { name: netdevName, up: open }, signal);
   };

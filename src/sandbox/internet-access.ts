@@ -2,6 +2,7 @@ import { abortable } from "../base/abortable.ts";
 import type { Clock } from "../base/clock.ts";
 import { deadline } from "../base/deadline.ts";
 import { Failure } from "../base/failure.ts";
+import { isUnderWay } from "./outcomes.ts";
 import type { Sandbox } from "./sandbox.ts";
 
 /** How long a machine may take to connect its network card, or to disconnect it. */
@@ -33,9 +34,8 @@ export async function setInternetAccess(
   await sandbox.guest?.internet?.set(sandbox.record.allowInternet, patience.signal);
 }
 
-/** Resolves when it runs or sleeps. */
+/** Resolves when it runs or sleeps; throws `conflict` when it is ending. */
 async function calm(sandbox: Sandbox, signal: AbortSignal): Promise<void> {
-  while (sandbox.isThere && sandbox.state !== "running" && sandbox.state !== "asleep")
-    await abortable(sandbox.settled, signal);
+  while (isUnderWay(sandbox)) await abortable(sandbox.settled, signal);
   if (!sandbox.isThere) throw new Failure("conflict", `sandbox '${sandbox.record.id}' is ending`);
 }

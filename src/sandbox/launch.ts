@@ -178,7 +178,7 @@ async function wakeHeld(
       trouble.letGo();
       await machine.resume(signal);
     },
-    internet: internetWay(machine, order),
+    internet: internetWay(machine),
     isAlive: () => isAlive(machine.identity),
     isStalled: () => trouble.isStalled || lent?.isStalled === true,
     leave: () => {

@@ -18,14 +18,18 @@ export interface Captured extends AsyncDisposable {
   readonly memory: boolean;
 }
 
+/** It is on its way to running or sleeping. Whoever waits for that looks again: it may be on its way back. */
+export function isUnderWay({ isThere, state }: Sandbox): boolean {
+  return isThere && state !== "running" && state !== "asleep";
+}
+
 /** Captures a sandbox that runs, or takes what one that sleeps has. Throws `conflict` when it ends meanwhile. */
 export async function capture(
   sandbox: Sandbox,
   snapshots: Pick<SnapshotKeeper, "hold">,
   signal: AbortSignal,
 ): Promise<Captured> {
-  while (sandbox.isThere && sandbox.state !== "running" && sandbox.state !== "asleep")
-    await abortable(sandbox.settled, signal);
+  while (isUnderWay(sandbox)) await abortable(sandbox.settled, signal);
   const { record } = sandbox;
   const asleep = sandbox.state === "asleep";
   const held = asleep ? snapshots.hold(record.build) : await sandbox.snapshot(signal);

@@ -67,19 +67,8 @@ export async function makeTemplate(
     await linkOrCopy(snapshot.snapfile, snapfile);
     const agentDisk = await putBehind(rootfs, parts.agentDisk, signal);
     const images = { rootfs, memfile, ...(firstpages === undefined ? {} : { firstpages }) };
-    const what = {
-      build,
-      createdAt,
-      directory,
-      images,
-      agentDisk,
-      snapfile,
-      metafile,
-      shape,
-      inputs,
-      onProgress,
-    };
-    const { manifest } = await makeBuild(what, signal);
+    const own = { images, agentDisk, snapfile, metafile, shape, inputs };
+    const { manifest } = await makeBuild({ ...own, build, createdAt, directory, onProgress }, signal);
     return { manifest, directory, recipe, shape };
   } catch (error) {
     await rm(directory, { recursive: true, force: true });
