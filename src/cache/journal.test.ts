@@ -9,6 +9,7 @@ import { realDisk } from "./disk.ts";
 import { Journal } from "./journal.ts";
 import { lineOf } from "./journal-record.ts";
 import { Ledger } from "./ledger.ts";
+import { openShelf } from "./shelf.ts";
 import { FaultyDisk } from "./testing/faulty-disk.ts";
 import { journalSamples } from "./testing/journal-samples.ts";
 
@@ -80,6 +81,19 @@ describe("a journal", () => {
       assert.equal(ledger.clean, false, "a crash is still seen as one");
       assert.deepEqual(await readdir(directory), ["journal"]);
       await journal.close();
+    }));
+
+  it("C17: of a run that was killed before it told of a first use gives that to the next run, and to no other", () =>
+    withDirectory(async (directory) => {
+      const journal = await Journal.start(realDisk, directory, new Ledger());
+      await journal.append({ type: "build", build, manifestDigest: "0".repeat(64) });
+      await journal.close();
+      for (const now of [1_000, 2_000]) {
+        const shelf = await openShelf(realDisk, directory, now);
+        assert.equal(shelf.journal.ledger.builds.get(build)?.usedAt, 1_000);
+        await shelf.journal.close();
+        shelf.lock[Symbol.dispose]();
+      }
     }));
 
   it("C21: that cannot be written anew goes on as it is", () =>

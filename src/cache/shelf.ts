@@ -45,10 +45,13 @@ export function buildDirectory(shelf: string, build: string): string {
   return path.join(shelf, "builds", build);
 }
 
-/** A crash ended the leases of its run: that is when those builds were used last, as nearly as anyone knows (C17). */
+/**
+ * A crash ended the leases of its run, or came before a first use was told: that is when those builds were used last,
+ * as nearly as anyone knows (C17).
+ */
 function endLeases(ledger: Ledger, now: number): void {
   for (const kept of ledger.builds.values()) {
-    if (!kept.leased) continue;
+    if (!kept.leased && kept.usedAt !== 0) continue;
     kept.leased = false;
     kept.usedAt = now;
   }

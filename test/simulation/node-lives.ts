@@ -112,8 +112,8 @@ export class NodeLives {
     if (random.below(2) === 0) await this.#fineSpell(node, random);
     this.#note("ends in order");
     this.#isBelieved = true;
-    this.#recency = recencyOf(node);
     await node.close();
+    this.#recency = recencyOf(node); // whoever was just then being given a lease has used it, too
     return false;
   }
 
