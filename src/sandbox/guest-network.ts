@@ -36,9 +36,12 @@ export function notedNetwork(owner: Owner): string | undefined {
   }
 }
 
-/** What a machine that has a network is disconnected from it by: its card has a carrier, or none. */
-export function internetWay(machine: Pick<Machine, "execute" | "spec">): InternetWay | undefined {
-  if (machine.spec.network === undefined) return undefined;
+/**
+ * What a machine that has a network is disconnected from it by: its card has a carrier, or none. Whether it has one is
+ * asked of the note: of a machine that was taken over, what it was started with is not known.
+ */
+export function internetWay(machine: Pick<Machine, "execute">, owner: Owner): InternetWay | undefined {
+  if (notedNetwork(owner) === undefined) return undefined;
   const set = async (open: boolean, signal: AbortSignal) => {
     await machine.execute("set_link", { name: netdevName, up: open }, signal);
   };

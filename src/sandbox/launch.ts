@@ -178,7 +178,7 @@ async function wakeHeld(
       trouble.letGo();
       await machine.resume(signal);
     },
-    internet: internetWay(machine),
+    internet: internetWay(machine, order),
     isAlive: () => isAlive(machine.identity),
     isStalled: () => trouble.isStalled || lent?.isStalled === true,
     leave: () => {
